@@ -1,0 +1,121 @@
+// The options of the fingerprint cookie, checked against what browsers enforce without a word.
+// RFC 6265bis sections 4.1.3 and 5.7.
+
+import { assertKnown, boolean, oneOf } from './option-checks.ts'
+import { describe } from './time.ts'
+
+/** The fingerprint cookie. It is always HttpOnly, and Secure but for `development`. */
+export interface CookieOptions {
+  /** The prefix that browsers enforce. `'__Host-'` where no `domain` is needed is stronger. @default '__Secure-' */
+  readonly prefix?: '__Secure-' | '__Host-' | '__Host-Http-'
+  /** The whole name, with one of the prefixes. @default the prefix and 'Fgp' */
+  readonly name?: string
+  /** Shares the cookie with the subdomains of this domain. @default none: this host only */
+  readonly domain?: string
+  /** @default '/' */
+  readonly path?: string
+  /** @default 'strict' */
+  readonly sameSite?: 'strict' | 'lax' | 'none'
+  /** Why the cookie has to be sent across sites. Without a reason `sameSite: 'none'` is refused. */
+  readonly crossSiteReason?: string
+  /** One cookie jar for each embedding site (CHIPS); with `sameSite: 'none'`. @default false */
+  readonly partitioned?: boolean
+  /** `'token'`: Max-Age, as long as what it protects. `'session'`: gone when the browser closes. @default 'token' */
+  readonly lifetime?: 'token' | 'session'
+  /**
+   * TLS ends at a proxy and Koa sees plain http, but you do not want `app.proxy`. Says that the outside is https;
+   * nothing is read from headers. @default false
+   */
+  readonly tlsProxy?: boolean
+  /**
+   * For browsers that refuse Secure cookies on http://localhost (Safari): a cookie named `Fgp-Development` without
+   * prefix and Secure. Refused unless the issuer is on localhost. @default false
+   */
+  readonly development?: boolean
+}
+
+/** The checked cookie options. */
+export interface CookieSettings {
+  readonly name: string
+  readonly domain: string | undefined
+  readonly path: string
+  readonly secure: boolean
+  readonly sameSite: 'Strict' | 'Lax' | 'None'
+  readonly partitioned: boolean
+  readonly lifetime: 'token' | 'session'
+  readonly tlsProxy: boolean
+  /** Whether the issuer is plain http on this machine. */
+  readonly isLocal: boolean
+}
+
+const KNOWN = [
+  ...['prefix', 'name', 'domain', 'path', 'sameSite', 'crossSiteReason', 'partitioned', 'lifetime', 'tlsProxy'],
+  'development',
+] as const
+
+const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const
+const DEVELOPMENT_NAME = 'Fgp-Development'
+const COOKIE_NAME = /^[\w!#$%&'*+.^`|~-]{1,64}$/
+const DOMAIN = /^(?!.*\.$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/i
+const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
+
+/**
+ * Checks the cookie options.
+ *
+ * @param isLocal - whether the issuer is plain http on this machine
+ * @throws TypeError for the first one that is wrong, and for what a browser would silently drop
+ */
+export function resolveCookie(options: CookieOptions, isLocal: boolean): CookieSettings {
+  assertKnown(options, 'cookie', KNOWN)
+  const development = boolean(options.development ?? false, 'cookie.development')
+  if (development && !isLocal) {
+    throw new TypeError('cookie.development: expected false unless the issuer is http://localhost, got true')
+  }
+  const prefix = oneOf(options.prefix ?? '__Secure-', 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])
+  const sameSite = oneOf(options.sameSite ?? 'strict', 'cookie.sameSite', ['strict', 'lax', 'none'])
+  const partitioned = boolean(options.partitioned ?? false, 'cookie.partitioned')
+  if (sameSite === 'none' && !options.crossSiteReason) {
+    throw new TypeError(
+      "cookie.sameSite: expected 'strict' or 'lax', or a cookie.crossSiteReason, got 'none' without one",
+    )
+  }
+  if (partitioned && sameSite !== 'none') {
+    throw new TypeError("cookie.partitioned: expected sameSite: 'none' beside it, since it is for embedded pages")
+  }
+  const settings: CookieSettings = {
+    name: development ? DEVELOPMENT_NAME : (options.name ?? `${prefix}Fgp`),
+    domain: options.domain,
+    path: options.path ?? '/',
+    secure: !development,
+    sameSite: SAME_SITE[sameSite],
+    partitioned,
+    lifetime: oneOf(options.lifetime ?? 'token', 'cookie.lifetime', ['token', 'session']),
+    tlsProxy: boolean(options.tlsProxy ?? false, 'cookie.tlsProxy'),
+    isLocal,
+  }
+  assertCookie(settings, development)
+  return Object.freeze(settings)
+}
+
+/** RFC 6265bis sections 4.1.3 and 5.7: what a browser would silently drop is refused here. Prefixes ignore case. */
+function assertCookie({ name, domain, path }: CookieSettings, development: boolean): void {
+  if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
+    throw new TypeError(`cookie.name: expected a cookie name of at most 64 characters, got ${describe(name)}`)
+  }
+  if (typeof path !== 'string' || !PATH.test(path)) {
+    throw new TypeError(`cookie.path: expected a path such as '/', got ${describe(path)}`)
+  }
+  if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain))) {
+    throw new TypeError(`cookie.domain: expected a domain such as 'app.example', got ${describe(domain)}`)
+  }
+  const lower = name.toLowerCase()
+  const isHost = lower.startsWith('__host-')
+  if (!development && !isHost && !lower.startsWith('__secure-')) {
+    throw new TypeError(`cookie.name: expected one that starts with __Secure- or __Host-, got ${describe(name)}`)
+  }
+  if (isHost && (domain !== undefined || path !== '/')) {
+    throw new TypeError(
+      "cookie.name: expected no cookie.domain and the path '/' beside the prefix __Host-, got another",
+    )
+  }
+}

@@ -1,0 +1,163 @@
+// What the kit tells the application and its logs: one map of events, on one emitter and on
+// node:diagnostics_channel. Payloads hold identifiers and codes, never a credential.
+
+import { channel } from 'node:diagnostics_channel'
+import { EventEmitter } from 'node:events'
+
+import type { ErrorCode } from './errors.ts'
+import type { Clock, Milliseconds, Seconds } from './time.ts'
+
+/** Who asked, as far as the server can tell. Text from the client is cleaned of control characters. */
+export interface RequestInfo {
+  readonly method: string
+  /** The path without its query, which may hold secrets. */
+  readonly path: string
+  /** As Koa sees it; trustworthy only where `app.proxy` is set right. */
+  readonly ip: string
+  readonly userAgent?: string
+}
+
+/** What every event says. */
+export interface EventBase {
+  /** When, in milliseconds since the epoch. */
+  readonly time: Milliseconds
+  /** The request that caused it; none for what the application did by itself. */
+  readonly request?: RequestInfo
+}
+
+/** A session and its subject. `sid` and `jti` name things; nobody gets in with them. */
+export interface SessionInfo {
+  readonly sub: string
+  readonly sid: string
+}
+
+/** A refused request. */
+export interface Refusal extends EventBase {
+  /** Why, exactly. The client was not told. */
+  readonly code: ErrorCode
+  /** The session, once the token is known to be genuine. */
+  readonly sub?: string
+  readonly sid?: string
+  readonly jti?: string
+  /** How many more of this event were left out just before, when there were too many to report each. */
+  readonly suppressed?: number
+}
+
+/** What an application revoked. */
+export type RevocationInfo =
+  | { readonly sid: string }
+  | { readonly jti: string }
+  | { readonly kid: string }
+  | { readonly sub: string; readonly before: Milliseconds }
+
+/**
+ * Every event and its payload. Where OWASP's logging vocabulary has a word for it, that is its name.
+ *
+ * @see https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
+ */
+export interface SessionEvents {
+  /** `authenticate` accepted someone. */
+  authn_login_success: EventBase & SessionInfo
+  /** `authenticate` accepted nobody. */
+  authn_login_fail: Refusal
+  /** An access token was issued. */
+  authn_token_created: EventBase & SessionInfo & { readonly jti: string; readonly exp: Seconds }
+  /** A token, a session, a subject's tokens or a key were revoked. */
+  authn_token_revoked: EventBase & { readonly target: RevocationInfo }
+  /** A session began. */
+  session_created: EventBase & SessionInfo & { readonly expires: Milliseconds }
+  /** A session was ended: by its user, by the application, by a new login, or because its token was stolen. */
+  session_expired: EventBase & SessionInfo & { readonly reason: 'logout' | 'login' | 'revoked' | 'sidejack' }
+  /** A token was used after it expired. */
+  session_use_after_expire: Refusal
+  /** A token was used after it, its session, its subject's tokens or its key were revoked. */
+  authn_token_reuse: Refusal
+  /** A live, validly signed token came with a wrong fingerprint or with none: it has been stolen. */
+  sidejack: Refusal
+  /** A token was refused for any other reason. */
+  token_rejected: Refusal
+  /** A genuine token lacked a scope. */
+  authz_fail: Refusal
+  /** An unsafe request from another site was refused. */
+  cross_site_refused: Refusal
+  /** The limiter refused an attempt. */
+  excess_rate_limit_exceeded: Refusal
+  /** A cookie was not set since the connection is not known to be https. A configuration error. */
+  transport_insecure: Refusal
+  /** The active signing key is revoked; nothing is issued. */
+  key_revoked_in_use: Refusal
+  /** The store failed. */
+  store_unavailable: Refusal
+}
+
+/** The name of an event. Its diagnostics channel is `koa-holdfast:` and that name. */
+export type EventName = keyof SessionEvents
+
+/** Where an application listens. A listener that throws is reported as a process warning and harms nobody else. */
+export interface SessionEventSource {
+  on<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
+  once<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
+  off<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
+}
+
+/** The emitting side. `time` is added here. */
+export interface EventSink {
+  readonly source: SessionEventSource
+  emit<N extends EventName>(name: N, event: Omit<SessionEvents[N], 'time'>): void
+}
+
+// A stranger can cause these at any rate; everything else takes a credential or a right. Past the limit they are
+// counted, and the next one that is reported says how many were left out.
+const FLOODABLE = new Set<EventName>(['token_rejected', 'cross_site_refused', 'excess_rate_limit_exceeded'])
+const FLOOD_LIMIT = 50
+const FLOOD_WINDOW: Milliseconds = 1000
+
+/** Makes the emitter of one kit. */
+export function createEvents(clock: Clock): EventSink {
+  const emitter = new EventEmitter()
+  const windows = new Map<EventName, { start: Milliseconds; count: number }>()
+
+  /** How many were suppressed before this one, or undefined when this one is to be suppressed too. */
+  function admit(name: EventName, time: Milliseconds): number | undefined {
+    const window = windows.get(name)
+    if (window === undefined || Math.abs(time - window.start) >= FLOOD_WINDOW) {
+      windows.set(name, { start: time, count: 1 })
+      return window === undefined ? 0 : Math.max(0, window.count - FLOOD_LIMIT)
+    }
+    window.count += 1
+    return window.count > FLOOD_LIMIT ? undefined : 0
+  }
+
+  function emit<N extends EventName>(name: N, event: Omit<SessionEvents[N], 'time'>): void {
+    const time = clock()
+    let suppressed = 0
+    if (FLOODABLE.has(name)) {
+      const admitted = admit(name, time)
+      if (admitted === undefined) return
+      suppressed = admitted
+    }
+    const payload = Object.freeze({ ...event, time, ...(suppressed > 0 && { suppressed }) })
+    const diagnostics = channel(`koa-holdfast:${name}`)
+    if (diagnostics.hasSubscribers) diagnostics.publish(payload)
+    for (const listener of emitter.rawListeners(name)) {
+      try {
+        listener.call(emitter, payload)
+      } catch (error) {
+        process.emitWarning(`A listener of '${name}' threw: ${String(error)}`, 'SessionEventWarning')
+      }
+    }
+  }
+
+  return { source: emitter, emit }
+}
+
+// C0, DEL and C1, and the two separators that end a line in JavaScript: what forges log lines and drives terminals.
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+
+/** Makes text from a client fit for a log: control characters escaped, at most 200 characters. */
+export function cleanText(text: string): string {
+  return text
+    .slice(0, 200)
+    .replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

@@ -1,0 +1,40 @@
+// Everything that is public, and nothing else.
+
+export type { CookieOptions } from './cookie-options.ts'
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorSubject,
+  isSessionError,
+  SessionError,
+  type SessionErrorOptions,
+} from './errors.ts'
+export type {
+  EventBase,
+  EventName,
+  Refusal,
+  RequestInfo,
+  RevocationInfo,
+  SessionEvents,
+  SessionEventSource,
+  SessionInfo,
+} from './events.ts'
+export type { FingerprintFormat } from './fingerprint.ts'
+export type { Algorithm } from './keys/algorithms.ts'
+export { generateKey } from './keys/generate.ts'
+export { importKey, type ImportOptions, type KeyInput } from './keys/import.ts'
+export { createKeySet, type KeySet, type KeySetOptions } from './keys/key-set.ts'
+export type { Key, PublicJwk } from './keys/key.ts'
+export { createSessionKit, type SessionKit } from './kit.ts'
+export type { AuthState, OptionalAuthState, StateMiddleware } from './koa/context.ts'
+export type { CorsOptions } from './koa/cors.ts'
+export type { TokenResponse } from './koa/login.ts'
+export type { Protect, ProtectOptions } from './koa/protect.ts'
+export type { SessionKitOptions } from './options.ts'
+export type { RevocationTarget } from './revocation.ts'
+export type { SessionData, Subject } from './sessions.ts'
+export { memoryStore } from './store/memory.ts'
+export { NEVER, type NewRecord, type Store, type StoreKind, type StoreRecord } from './store/store.ts'
+export type { Clock, Duration, Milliseconds, Seconds } from './time.ts'
+export type { TokenClaims } from './token/claims.ts'
+export type { Auth } from './verifier.ts'

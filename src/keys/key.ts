@@ -1,0 +1,153 @@
+// One key with its one algorithm: checked when it is made, then held as non-extractable CryptoKeys.
+// RFC 7517, RFC 7638, RFC 8725 sections 3.1 and 3.5.
+
+import {
+  createHmac,
+  createPublicKey,
+  type KeyObject,
+  sign as signBytes,
+  verify as verifyBytes,
+  webcrypto,
+} from 'node:crypto'
+
+import { calculateJwkThumbprint, type CryptoKey, importJWK, type JWK } from 'jose'
+
+import { describe } from '../time.ts'
+import { type Algorithm, ALGORITHMS, inferAlgorithm, isSymmetric } from './algorithms.ts'
+import { assertSecret } from './secret.ts'
+
+/** The public half of a key as the JWKS route shows it (RFC 7517 section 4). */
+export interface PublicJwk extends JWK {
+  readonly kty: string
+  readonly kid: string
+  readonly alg: Algorithm
+  readonly use: 'sig'
+}
+
+/** A key of the kit. Printing or serialising it shows nothing secret: the CryptoKeys do not give their bytes. */
+export interface Key {
+  /** RFC 7638 thumbprint, or the `kid` that the JWK came with. */
+  readonly kid: string
+  readonly alg: Algorithm
+  /** RFC 7638 thumbprint; tells whether two keys are the same. */
+  readonly thumbprint: string
+  /** Undefined for a secret, which has no public half. */
+  readonly publicJwk: PublicJwk | undefined
+  readonly verifyingKey: CryptoKey
+  /** Undefined for a key that can only verify. */
+  readonly signingKey: CryptoKey | undefined
+}
+
+/** What a `kid` may look like: an exact map key and nothing else (RFC 8725 section 3.10). */
+export const KID: RegExp = /^[\w.~:+=-]{1,128}$/
+
+const MODULUS_BITS = 2048
+
+/**
+ * Makes a key from what node:crypto parsed.
+ *
+ * @param keyObject - a private or public key
+ * @param options.algorithm - must fit the key; may be left out where the curve decides
+ * @param options.kid - instead of the thumbprint
+ * @throws TypeError when the key is weak, inconsistent, or does not fit the algorithm
+ */
+export async function createKey(
+  keyObject: KeyObject,
+  options: { readonly algorithm?: Algorithm | undefined; readonly kid?: string | undefined },
+): Promise<Key> {
+  const publicKey = keyObject.type === 'private' ? createPublicKey(keyObject) : keyObject
+  const publicMembers = exportJwk(publicKey)
+  const alg = options.algorithm ?? inferAlgorithm(publicMembers)
+  assertFits(publicMembers, alg)
+  assertStrength(publicKey)
+  if (keyObject.type === 'private') assertPair(keyObject, publicKey)
+  const thumbprint = await calculateJwkThumbprint(publicMembers)
+  const kid = options.kid ?? thumbprint
+  assertKid(kid)
+  const use = (key: KeyObject): Promise<CryptoKey> =>
+    // The cast holds for every JWK that is not `oct`.
+    importJWK(exportJwk(key), alg, { extractable: key.type === 'public' }) as Promise<CryptoKey>
+  return Object.freeze({
+    kid,
+    alg,
+    thumbprint,
+    publicJwk: Object.freeze({ ...publicMembers, kid, alg, use: 'sig' } as const),
+    verifyingKey: await use(publicKey),
+    signingKey: keyObject.type === 'private' ? await use(keyObject) : undefined,
+  })
+}
+
+/**
+ * Makes a key from a shared secret.
+ *
+ * @throws TypeError when the secret is short or guessable
+ */
+export async function createSecretKey(
+  secret: Uint8Array,
+  options: { readonly algorithm: Algorithm; readonly kid?: string | undefined },
+): Promise<Key> {
+  const { bytes, hash } = ALGORITHMS[options.algorithm]
+  if (bytes === undefined || hash === undefined) {
+    throw new TypeError(`algorithm: expected 'HS256', 'HS384' or 'HS512' for a secret, got '${options.algorithm}'`)
+  }
+  assertSecret(secret, bytes)
+  // Not the thumbprint: RFC 7638 section 7 warns that one of a secret helps to guess it when published, and a kid is.
+  const thumbprint = createHmac('sha256', secret).update('koa-holdfast kid').digest('base64url')
+  const kid = options.kid ?? thumbprint
+  assertKid(kid)
+  const key = await webcrypto.subtle.importKey('raw', secret, { name: 'HMAC', hash }, false, ['sign', 'verify'])
+  return Object.freeze({
+    kid,
+    alg: options.algorithm,
+    thumbprint,
+    publicJwk: undefined,
+    verifyingKey: key,
+    signingKey: key,
+  })
+}
+
+function exportJwk(key: KeyObject): JWK & { kty: string } {
+  try {
+    // The cast holds: an exported JWK always has `kty`.
+    return key.export({ format: 'jwk' }) as JWK & { kty: string }
+  } catch (cause) {
+    throw new TypeError(`key: expected an RSA, EC or Ed25519 key, got one of type '${key.asymmetricKeyType}'`, {
+      cause,
+    })
+  }
+}
+
+function assertFits(jwk: JWK, alg: Algorithm): void {
+  const { kty, crv } = ALGORITHMS[alg]
+  if (jwk.kty === kty && (crv === undefined || jwk.crv === crv)) return
+  const wanted = isSymmetric(alg) ? 'a secret' : `a key of kty ${kty}${crv === undefined ? '' : ` on ${crv}`}`
+  throw new TypeError(`key: expected ${wanted} for ${alg}, got kty ${jwk.kty}${jwk.crv ? ` on ${jwk.crv}` : ''}`)
+}
+
+function assertStrength(publicKey: KeyObject): void {
+  const { modulusLength, publicExponent } = publicKey.asymmetricKeyDetails ?? {}
+  if (modulusLength !== undefined && modulusLength < MODULUS_BITS) {
+    throw new TypeError(
+      `key: expected an RSA modulus of at least ${MODULUS_BITS} bits, got ${modulusLength}; ` +
+        'make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072',
+    )
+  }
+  if (publicExponent !== undefined && (publicExponent < 3n || publicExponent % 2n === 0n)) {
+    throw new TypeError('key: expected an odd RSA exponent of at least 3 (65537 is usual), got another one')
+  }
+}
+
+/** A JWK can carry a private part that belongs to another public part; signatures would never verify. */
+function assertPair(privateKey: KeyObject, publicKey: KeyObject): void {
+  const probe = Buffer.from('koa-holdfast key probe')
+  const hash = privateKey.asymmetricKeyType === 'ed25519' ? null : 'sha256'
+  if (!verifyBytes(hash, probe, publicKey, signBytes(hash, probe, privateKey))) {
+    throw new TypeError('key: expected private and public parts of one key, got parts of two')
+  }
+}
+
+function assertKid(kid: string): void {
+  if (!KID.test(kid)) {
+    throw new TypeError(`kid: expected 1 to 128 characters of A-Z a-z 0-9 _ . ~ : + = -, got ${describe(kid)}`)
+  }
+}

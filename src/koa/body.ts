@@ -1,0 +1,40 @@
+// JSON bodies of the kit's routes: only `application/json` in UTF-8, only objects, only small ones.
+
+import { bodyParser } from '@koa/bodyparser'
+
+import { SessionError } from '../errors.ts'
+import type { Context } from './context.ts'
+
+const JSON_TYPE = /^application\/json *(?:; *charset="?utf-8"? *)?$/i
+const LIMIT = '16kb'
+
+/** Whether the content type is JSON in UTF-8; without a charset it is (RFC 8259 section 8.1). */
+export function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && JSON_TYPE.test(contentType)
+}
+
+const parse = bodyParser({
+  enableTypes: ['json'],
+  encoding: 'utf-8',
+  jsonLimit: LIMIT,
+  onError(error) {
+    const status = (error as { status?: number }).status // http-errors' own, on some of them
+    throw new SessionError(status === 413 ? 'ERR_BODY_TOO_LARGE' : 'ERR_BODY_MALFORMED', {
+      detail: status === 413 ? `more than ${LIMIT}` : error.name,
+    })
+  },
+})
+
+/**
+ * Reads the body into `ctx.request.body`, unless a body parser of the application has.
+ *
+ * @throws SessionError with ERR_BODY_TYPE, ERR_BODY_TOO_LARGE or ERR_BODY_MALFORMED
+ */
+export async function readJsonBody(ctx: Context): Promise<void> {
+  if (!isJson(ctx.get('Content-Type'))) throw new SessionError('ERR_BODY_TYPE')
+  await parse(ctx, async () => {})
+  const { body } = ctx.request as { body?: unknown } // the parser's, or the application's
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new SessionError('ERR_BODY_MALFORMED', { detail: 'not an object' })
+  }
+}

@@ -1,0 +1,38 @@
+// What a request presents: a token from the Authorization header and nowhere else, and the fingerprint cookies.
+// RFC 6750 section 2.1, RFC 9110 section 11.4.
+
+import type { IncomingMessage } from 'node:http'
+
+import { SessionError } from '../errors.ts'
+import type { Credentials } from '../verifier.ts'
+import { readCookies } from './cookies.ts'
+
+const SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
+const BEARER = /^bearer +([\w.~+/-]+=*)$/i
+const QUERY_TOKEN = /[?&]access_token=/
+
+/**
+ * Reads the credentials.
+ *
+ * @returns undefined when there is no token; a cookie alone is nothing
+ * @throws SessionError with ERR_CREDENTIALS_AMBIGUOUS for two tokens, ERR_TOKEN_MALFORMED for what follows `Bearer` and
+ *   is none, ERR_COOKIE_MALFORMED
+ * @see https://www.rfc-editor.org/rfc/rfc6750#section-2
+ */
+export function readCredentials(request: IncomingMessage, cookieName: string): Credentials | undefined {
+  const { authorization } = request.headers
+  if (countHeaders(request, 'authorization') > 1) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
+  if (authorization === undefined || !SCHEME.test(authorization)) return undefined
+  // A token in the URL is never read; beside one in the header it makes two (RFC 6750 section 2).
+  if (QUERY_TOKEN.test(request.url ?? '')) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
+  const token = BEARER.exec(authorization)?.[1]
+  if (token === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
+  return { token, fingerprints: readCookies(request, cookieName) }
+}
+
+/** Node keeps only the first of two Authorization headers, so they are counted where all are. */
+function countHeaders({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === name) count += 1
+  return count
+}

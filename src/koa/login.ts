@@ -1,0 +1,121 @@
+// Login, logout, and the same for applications with routes of their own. RFC 6749 section 5.1 for the answer.
+
+import { SessionError } from '../errors.ts'
+import type { EventSink } from '../events.ts'
+import type { SessionKitOptions, Settings } from '../options.ts'
+import type { Sessions, Subject } from '../sessions.ts'
+import { type Seconds, toNumericDate } from '../time.ts'
+import type { Auth, Credentials, Verifier } from '../verifier.ts'
+import { readJsonBody } from './body.ts'
+import type { Context } from './context.ts'
+import { setCookie } from './cookies.ts'
+import { readCredentials } from './credentials.ts'
+import { assertSameSite, type CrossSiteRule } from './cross-site.ts'
+import type { Authenticator } from './protect.ts'
+import { describeRequest } from './request-info.ts'
+import { harden } from './respond.ts'
+
+/** The answer to a login (RFC 6749 section 5.1). */
+export interface TokenResponse {
+  readonly access_token: string
+  readonly token_type: 'Bearer'
+  readonly expires_in: Seconds
+  readonly sid: string
+}
+
+/** Login and logout. */
+export interface Login {
+  /** The route: asks `authenticate`, then starts. */
+  login(ctx: Context): Promise<void>
+  /** The route: ends the session presented, if any, and clears the browser. */
+  logout(ctx: Context): Promise<void>
+  /** Starts a session for someone the application has authenticated; ends the one that the request presents. */
+  start(ctx: Context, subject: Subject): Promise<TokenResponse>
+  /** Ends the session of this request, if there is one, and deletes the cookie. */
+  end(ctx: Context): Promise<void>
+}
+
+/** Makes login and logout of one kit. */
+export function createLogin(options: {
+  readonly settings: Settings
+  readonly sessions: Sessions
+  readonly verifier: Verifier
+  readonly authenticator: Authenticator
+  readonly events: EventSink
+  readonly authenticate: SessionKitOptions['authenticate']
+  readonly limiter: SessionKitOptions['limiter']
+}): Login {
+  const { settings, sessions, verifier, authenticator, events } = options
+  const { cookie } = settings
+  const rule: CrossSiteRule = { origins: settings.origins, crossSite: cookie.sameSite === 'None' }
+
+  async function login(ctx: Context): Promise<void> {
+    assertSameSite(ctx, rule)
+    const wait = await options.limiter?.(ctx, 'login')
+    if (wait !== undefined) {
+      throw new SessionError('ERR_RATE_LIMITED', { headers: { 'Retry-After': String(Math.ceil(wait)) } })
+    }
+    await readJsonBody(ctx)
+    const subject = await options.authenticate?.(ctx)
+    if (!subject) throw new SessionError('ERR_LOGIN_FAILED')
+    ctx.body = await start(ctx, subject)
+  }
+
+  async function start(ctx: Context, subject: Subject): Promise<TokenResponse> {
+    assertSameSite(ctx, rule)
+    const presented = await identify(ctx)
+    const request = describeRequest(ctx)
+    const started = await sessions.start(subject, request)
+    const { accessToken, sub, sid, fingerprint, exp } = started
+    const expiresIn = exp - toNumericDate(settings.clock())
+    setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
+    // Only now: a login that fails must not cost the session that is there.
+    if (presented !== undefined) await sessions.end(presented, 'login', request)
+    events.emit('authn_login_success', { sub, sid, request })
+    harden(ctx, settings)
+    return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, sid }
+  }
+
+  async function logout(ctx: Context): Promise<void> {
+    assertSameSite(ctx, rule)
+    const credentials = read(ctx)
+    const session = credentials && (await verifier.identify(credentials))
+    if (session !== undefined) await sessions.end(session, 'logout', describeRequest(ctx))
+    else if (credentials !== undefined) await refuseThief(credentials)
+    setCookie(ctx, cookie, undefined)
+    ctx.set('Clear-Site-Data', settings.clearSiteData)
+    ctx.status = 204
+  }
+
+  /** Whatever is wrong with the token, its bearer may forget it; but a live one without its fingerprint is stolen. */
+  async function refuseThief(credentials: Credentials): Promise<void> {
+    try {
+      await verifier.verify(credentials)
+    } catch (error) {
+      if (error instanceof SessionError && error.code.startsWith('ERR_FINGERPRINT')) throw error
+    }
+  }
+
+  async function end(ctx: Context): Promise<void> {
+    const session = authenticator.peek(ctx) ?? (await identify(ctx))
+    if (session !== undefined) await sessions.end(session, 'logout', describeRequest(ctx))
+    setCookie(ctx, cookie, undefined)
+  }
+
+  async function identify(ctx: Context): Promise<Auth | undefined> {
+    const credentials = read(ctx)
+    return credentials && verifier.identify(credentials)
+  }
+
+  /** What login and logout make of a malformed token or cookie: nothing was presented. Two tokens stay an error. */
+  function read(ctx: Context): Credentials | undefined {
+    try {
+      return readCredentials(ctx.req, cookie.name)
+    } catch (error) {
+      if (error instanceof SessionError && error.code === 'ERR_CREDENTIALS_AMBIGUOUS') throw error
+      return undefined
+    }
+  }
+
+  return { login, logout, start, end }
+}

@@ -1,0 +1,116 @@
+// The middleware that lets a verified session through, and nobody else.
+
+import { SessionError } from '../errors.ts'
+import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
+import type { Auth, Verifier } from '../verifier.ts'
+import type { AuthState, Context, OptionalAuthState, StateMiddleware } from './context.ts'
+import { readCredentials } from './credentials.ts'
+import type { Refusals } from './refusals.ts'
+import type { Demands } from './respond.ts'
+
+/** What a route demands. */
+export interface ProtectOptions {
+  /** Lets requests without a token through, with `ctx.state.auth` undefined. A bad token is refused all the same. */
+  readonly optional?: boolean
+  /** Scopes the token must carry, all of them: space-delimited or an array. */
+  readonly scope?: string | readonly string[]
+  /** How long ago the user may have authenticated (`auth_time`); else a step-up challenge (RFC 9470). */
+  readonly maxTokenAge?: Duration
+  /** The authentication context classes of which the token must name one; else a step-up challenge. */
+  readonly acr?: string | readonly string[]
+}
+
+/** Makes `protect` middleware. */
+export interface Protect<Claims extends object> {
+  (options: ProtectOptions & { readonly optional: true }): StateMiddleware<OptionalAuthState<Claims>>
+  (options?: ProtectOptions): StateMiddleware<AuthState<Claims>>
+}
+
+/** Verifies requests, each once. */
+export interface Authenticator {
+  /** Who is calling, or undefined when there is no token. @throws SessionError when it is a bad one */
+  authenticate(ctx: Context): Promise<Auth | undefined>
+  /** Who was found to be calling. */
+  peek(ctx: Context): Auth | undefined
+}
+
+/** Makes the authenticator of one kit. */
+export function createAuthenticator(verifier: Verifier, cookieName: string): Authenticator {
+  // Not in ctx.state, which anybody can write to.
+  const verified = new WeakMap<object, Auth>()
+  return {
+    async authenticate(ctx) {
+      const known = verified.get(ctx.req)
+      if (known !== undefined) return known
+      const credentials = readCredentials(ctx.req, cookieName)
+      if (credentials === undefined) return undefined
+      const auth = await verifier.verify(credentials)
+      verified.set(ctx.req, auth)
+      return auth
+    },
+    peek: (ctx) => verified.get(ctx.req),
+  }
+}
+
+/**
+ * Makes the factory of `protect` middleware.
+ *
+ * @param isOwnPath - the kit's own routes, which look at credentials by themselves: `protect({ optional: true })` for
+ *   the whole app must not keep an expired token from logging out
+ */
+export function createProtect<Claims extends object>(options: {
+  readonly authenticator: Authenticator
+  readonly refusals: Refusals
+  readonly clock: Clock
+  readonly isOwnPath: (path: string) => boolean
+}): Protect<Claims> {
+  const { authenticator, refusals, clock, isOwnPath } = options
+
+  function createMiddleware(settings: ProtectOptions = {}): StateMiddleware<AuthState<Claims>> {
+    const { optional = false } = settings
+    const demands = resolveDemands(settings)
+
+    return async function protect(ctx, next) {
+      if (optional && isOwnPath(ctx.path)) return next()
+      let auth: Auth | undefined
+      try {
+        auth = await authenticator.authenticate(ctx)
+        if (auth === undefined && !optional) throw new SessionError('ERR_CREDENTIALS_MISSING')
+        if (auth !== undefined) assertDemands(auth, demands, clock())
+      } catch (thrown) {
+        return refusals.answer(ctx, thrown, demands)
+      }
+      // The cast is the application's promise, made by the type parameter: its own tokens carry its own claims. With
+      // `optional` the overload above says that there may be none.
+      ctx.state.auth = auth as Auth<Claims>
+      return next()
+    }
+  }
+
+  return createMiddleware as Protect<Claims>
+}
+
+function resolveDemands({ scope, maxTokenAge, acr }: ProtectOptions): Demands {
+  return {
+    ...(scope !== undefined && { scope: toList(scope, 'scope') }),
+    ...(acr !== undefined && { acr: toList(acr, 'acr') }),
+    ...(maxTokenAge !== undefined && { maxAge: parseDuration(maxTokenAge, 'maxTokenAge', { min: 0 }) }),
+  }
+}
+
+// The characters of RFC 6749 section 3.3, so that the challenge can quote them.
+const LIST = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+
+function toList(value: string | readonly string[], name: string): string {
+  const list = Array.isArray(value) ? value.join(' ') : value
+  if (typeof list === 'string' && LIST.test(list)) return list
+  throw new TypeError(`${name}: expected names without spaces or quotes, space-delimited or in an array, got others`)
+}
+
+function assertDemands({ scope, claims }: Auth, demands: Demands, now: Milliseconds): void {
+  if (demands.scope?.split(' ').some((name) => !scope.includes(name))) throw new SessionError('ERR_SCOPE_INSUFFICIENT')
+  const isTooOld =
+    demands.maxAge !== undefined && (claims.auth_time === undefined || now / 1000 - claims.auth_time > demands.maxAge)
+  const isTooWeak = demands.acr !== undefined && !demands.acr.split(' ').includes(claims.acr ?? '')
+  if (isTooOld || isTooWeak) throw new SessionError('ERR_AUTHENTICATION_INSUFFICIENT')
+}

@@ -1,0 +1,99 @@
+// How the kit's answers look: headers that harden them, challenges (RFC 6750 section 3, RFC 9470 section 3) and problem
+// bodies (RFC 9457). Every bad credential gets the same answer; why it was bad is for events and logs.
+
+import { STATUS_CODES } from 'node:http'
+
+import { ERROR_CODES, type ErrorCode, type SessionError } from '../errors.ts'
+import type { Seconds } from '../time.ts'
+import type { Context } from './context.ts'
+
+/** What a route demanded, for the challenges that tell it. */
+export interface Demands {
+  readonly scope?: string
+  /** The most seconds since the user authenticated (`max_age` of RFC 9470). */
+  readonly maxAge?: Seconds
+  /** Space-delimited. */
+  readonly acr?: string
+}
+
+/** What all answers of a kit have in common. */
+export interface AnswerSettings {
+  readonly issuer: string
+  readonly hsts: boolean
+}
+
+const HARDENING = {
+  'Cache-Control': 'no-store',
+  Pragma: 'no-cache',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+} as const
+
+const HSTS = 'max-age=63072000; includeSubDomains'
+const RETRY_AFTER: Seconds = 5
+
+// The description that goes with an RFC error, for everyone the same.
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  invalid_token: 'The access token is invalid or has expired',
+  invalid_request: 'The request is malformed',
+  insufficient_scope: 'The access token does not carry the needed scope',
+  insufficient_user_authentication: 'A more recent or stronger authentication is needed',
+  access_denied: 'Requests from other sites are not allowed',
+  invalid_grant: 'The credentials were not accepted',
+  temporarily_unavailable: 'Try again later',
+  server_error: 'The server is not able to answer',
+}
+
+/** Sets the headers that every answer of the kit carries. */
+export function harden(ctx: Context, { hsts }: AnswerSettings): void {
+  ctx.set(HARDENING)
+  if (hsts) ctx.set('Strict-Transport-Security', HSTS)
+}
+
+/** Answers a refusal. */
+export function respondRefusal(
+  ctx: Context,
+  error: SessionError,
+  settings: AnswerSettings,
+  demands: Demands = {},
+): void {
+  const { status, error: rfcError } = ERROR_CODES[error.code]
+  harden(ctx, settings)
+  ctx.set({ ...error.headers })
+  if (status === 401 || status === 403) ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))
+  if ((status === 429 || status === 503) && !ctx.response.get('Retry-After')) {
+    ctx.set('Retry-After', String(RETRY_AFTER))
+  }
+  const description = rfcError === undefined ? undefined : DESCRIPTIONS[rfcError]
+  ctx.status = status
+  ctx.body = JSON.stringify({
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    ...(rfcError !== undefined && { error: rfcError }),
+    ...(description !== undefined && { error_description: description }),
+  })
+  ctx.set('Content-Type', 'application/problem+json; charset=utf-8')
+}
+
+// Only what the resource server refused for the token's sake is said in the challenge (RFC 6750 section 3.1).
+const CHALLENGE_ERRORS = new Set(['invalid_token', 'insufficient_scope', 'insufficient_user_authentication'])
+
+function challenge(code: ErrorCode, realm: string, demands: Demands): string {
+  const { error } = ERROR_CODES[code]
+  const attributes: Record<string, string | undefined> = { realm }
+  if (error !== undefined && CHALLENGE_ERRORS.has(error)) {
+    attributes['error'] = error
+    attributes['error_description'] = DESCRIPTIONS[error]
+  }
+  if (error === 'insufficient_scope') attributes['scope'] = demands.scope
+  if (error === 'insufficient_user_authentication') {
+    attributes['acr_values'] = demands.acr
+    attributes['max_age'] = demands.maxAge?.toString()
+  }
+  return `Bearer ${Object.entries(attributes)
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}="${value}"`]))
+    .join(', ')}`
+}

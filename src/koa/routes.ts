@@ -1,0 +1,87 @@
+// The kit's routes, as a table: what each is, and what every one of them has around it.
+
+import { Router, type RouterMiddleware } from '@koa/router'
+
+import { SessionError } from '../errors.ts'
+import type { PublicJwk } from '../keys/key.ts'
+import type { Context } from './context.ts'
+import type { Refusals } from './refusals.ts'
+import { type AnswerSettings, harden } from './respond.ts'
+
+/** One route. */
+export interface Route {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  /** Runs hardened; what it throws is answered as a refusal. */
+  readonly handle: (ctx: Context) => Promise<void> | void
+}
+
+/** Mounts the routes. Other methods on their paths are answered with 405, OPTIONS with what there is. */
+export function createRoutes(
+  routes: readonly Route[],
+  options: { readonly settings: AnswerSettings; readonly refusals: Refusals },
+): RouterMiddleware {
+  const { settings, refusals } = options
+  const router = new Router()
+
+  function guard(handle: Route['handle']): RouterMiddleware {
+    return async function route(ctx) {
+      harden(ctx, settings)
+      try {
+        await handle(ctx)
+      } catch (thrown) {
+        await refusals.answer(ctx, thrown)
+      }
+    }
+  }
+
+  for (const { method, path, handle } of routes) router.register(path, [method], [guard(handle)])
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const known = routes.filter((route) => route.path === path).map((route) => route.method)
+    const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
+    router.all(
+      path,
+      guard((ctx) => {
+        ctx.set('Allow', allow)
+        if (ctx.method !== 'OPTIONS') throw new SessionError('ERR_METHOD')
+        ctx.status = 204
+      }),
+    )
+  }
+  return router.routes()
+}
+
+const PUBLIC = 'public, max-age=300'
+
+/**
+ * The routes that anyone may read: the public keys and the issuer's metadata.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
+ * @see https://www.rfc-editor.org/rfc/rfc8414#section-3
+ */
+export function createPublicRoutes(issuer: string, jwks: () => { keys: PublicJwk[] }): Route[] {
+  const jwksPath = '/.well-known/jwks.json'
+  const metadata = JSON.stringify({
+    issuer,
+    jwks_uri: issuer + jwksPath,
+    // RFC 8414 demands the member; there is no authorization endpoint, so there is nothing to list.
+    response_types_supported: [],
+  })
+  return [
+    publish(jwksPath, 'application/jwk-set+json; charset=utf-8', () => JSON.stringify(jwks())),
+    publish('/.well-known/oauth-authorization-server', 'application/json; charset=utf-8', () => metadata),
+  ]
+}
+
+function publish(path: string, type: string, body: () => string): Route {
+  return {
+    method: 'GET',
+    path,
+    handle(ctx) {
+      ctx.remove('Pragma')
+      ctx.set({ 'Cache-Control': PUBLIC, 'Cross-Origin-Resource-Policy': 'cross-origin' })
+      ctx.body = body()
+      ctx.set('Content-Type', type)
+    },
+  }
+}

@@ -1,0 +1,227 @@
+// Options in, checked settings out: every mistake is found here, before anything is served. A TypeError names the
+// option, what was expected and what came.
+
+import { type CookieOptions, type CookieSettings, resolveCookie } from './cookie-options.ts'
+import type { FingerprintFormat } from './fingerprint.ts'
+import type { KeySet } from './keys/key-set.ts'
+import type { Context } from './koa/context.ts'
+import { assertKnown, boolean, integer, oneOf } from './option-checks.ts'
+import type { Subject } from './sessions.ts'
+import type { Store } from './store/store.ts'
+import { type Clock, describe, type Duration, parseDuration, type Seconds } from './time.ts'
+
+/** What a kit is made of. Only `issuer` and `authenticate` have no default; in production give `keys` and `store`. */
+export interface SessionKitOptions<Claims extends object = Record<string, unknown>> {
+  /**
+   * The public origin of the app, as browsers see it: `https://app.example`. It is the token's `iss`, and requests from
+   * it are same-origin. Plain http only on localhost.
+   */
+  readonly issuer: string
+  /** The token's `aud`: one or more names. @default the issuer */
+  readonly audience?: string | readonly string[]
+  /** The signing keys. @default a fresh key, on localhost only, with a warning: it is lost at exit */
+  readonly keys?: KeySet
+  /** Where sessions and revocations are kept. @default memoryStore(), on localhost only, with a warning */
+  readonly store?: Store
+  /**
+   * Decides who logs in. Reads what it needs from `ctx.request.body`; answers null when it does not accept them. Take
+   * the same time for an unknown user as for a wrong password.
+   */
+  readonly authenticate?: (ctx: Context) => Subject<Claims> | null | Promise<Subject<Claims> | null>
+  /** Where the routes are. @default '/auth' */
+  readonly prefix?: string
+  readonly accessToken?: {
+    /** How long a token lives. @default '15m' */
+    readonly lifetime?: Duration
+    /** The longest lifetime that may be configured, or is believed. @default '1h' */
+    readonly maxLifetime?: Duration
+    /** The longest token that is issued, in bytes; twice that is still verified. @default 4096 */
+    readonly maxBytes?: number
+  }
+  readonly session?: {
+    /** How long a session lives, whatever happens in it. @default '8h' */
+    readonly absolute?: Duration
+  }
+  readonly fingerprint?: {
+    /** `'owasp'` writes value and digest as OWASP's sample did, for other software that checks them. @default 'base64url' */
+    readonly format?: FingerprintFormat
+  }
+  readonly cookie?: CookieOptions
+  /**
+   * Other origins whose pages may call the kit's routes, such as `https://www.app.example` for an API on another host.
+   * Exact origins, no wildcards. Also what {@link SessionKit.cors} allows. @default none
+   */
+  readonly origins?: readonly string[]
+  /**
+   * What happens when a live token comes without its fingerprint. `'revoke'` also ends the session, at most ten a
+   * minute, so that a mistake in a proxy does not log everyone out. @default 'reject'
+   */
+  readonly onSidejack?: 'reject' | 'revoke'
+  /**
+   * Asked before each login. Answers how many seconds to wait, or undefined to go on.
+   * @default nobody is asked
+   */
+  readonly limiter?: (ctx: Context, action: 'login') => Seconds | undefined | Promise<Seconds | undefined>
+  /** What `Clear-Site-Data` clears at logout. `'cookies'` takes every cookie of the whole domain. @default ['storage'] */
+  readonly clearSiteData?: readonly ('storage' | 'cache' | 'cookies')[]
+  /** Adds `Strict-Transport-Security` (two years, subdomains) to the kit's answers. @default false */
+  readonly hsts?: boolean
+  /** How long after `exp` a token still passes, at most five minutes. @default 0 */
+  readonly clockTolerance?: Duration
+  /** The time, for tests. @default Date.now */
+  readonly clock?: Clock
+}
+
+/** The options with every default filled in and every value checked. */
+export interface Settings {
+  readonly issuer: string
+  readonly audience: readonly string[]
+  /** Whether the issuer is plain http on this machine. */
+  readonly isLocal: boolean
+  readonly prefix: string
+  readonly lifetime: Seconds
+  readonly maxLifetime: Seconds
+  readonly maxBytes: number
+  readonly absolute: Seconds
+  readonly format: FingerprintFormat
+  readonly cookie: CookieSettings
+  /** The own origin first. */
+  readonly origins: readonly string[]
+  readonly onSidejack: 'reject' | 'revoke'
+  readonly clearSiteData: string
+  readonly hsts: boolean
+  readonly clockTolerance: Seconds
+  readonly clock: Clock
+}
+
+const DAY: Seconds = 86_400
+
+// Every option there is: a misspelt one would silently leave its default in force.
+const KNOWN = {
+  options: [
+    ...['issuer', 'audience', 'keys', 'store', 'authenticate', 'prefix', 'accessToken', 'session', 'fingerprint'],
+    ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
+  ],
+  accessToken: ['lifetime', 'maxLifetime', 'maxBytes'],
+  session: ['absolute'],
+  fingerprint: ['format'],
+} as const
+
+/**
+ * Checks the options.
+ *
+ * @throws TypeError for the first one that is wrong
+ */
+export function resolveOptions(options: SessionKitOptions): Settings {
+  assertKnown(options, 'options', KNOWN.options)
+  const { accessToken = {}, session = {}, fingerprint = {}, cookie = {} } = options
+  assertKnown(accessToken, 'accessToken', KNOWN.accessToken)
+  assertKnown(session, 'session', KNOWN.session)
+  assertKnown(fingerprint, 'fingerprint', KNOWN.fingerprint)
+  const { issuer, origin, isLocal } = resolveIssuer(options.issuer)
+  assertFunctions(options)
+  assertKeys(options.keys)
+  const maxLifetime = parseDuration(accessToken.maxLifetime ?? '1h', 'accessToken.maxLifetime', { max: DAY })
+  const absolute = parseDuration(session.absolute ?? '8h', 'session.absolute', { max: 400 * DAY })
+  return Object.freeze({
+    issuer,
+    audience: resolveAudience(options.audience ?? issuer),
+    isLocal,
+    prefix: resolvePrefix(options.prefix ?? '/auth'),
+    lifetime: parseDuration(accessToken.lifetime ?? '15m', 'accessToken.lifetime', { max: maxLifetime }),
+    maxLifetime,
+    maxBytes: integer(accessToken.maxBytes ?? 4096, 'accessToken.maxBytes', 512, 8192),
+    absolute,
+    format: oneOf(fingerprint.format ?? 'base64url', 'fingerprint.format', ['base64url', 'owasp']),
+    cookie: resolveCookie(cookie, isLocal),
+    origins: resolveOrigins(options.origins ?? [], origin),
+    onSidejack: oneOf(options.onSidejack ?? 'reject', 'onSidejack', ['reject', 'revoke']),
+    clearSiteData: resolveClearSiteData(options.clearSiteData ?? ['storage']),
+    hsts: boolean(options.hsts ?? false, 'hsts'),
+    clockTolerance: parseDuration(options.clockTolerance ?? 0, 'clockTolerance', { min: 0, max: 300 }),
+    clock: options.clock ?? Date.now,
+  })
+}
+
+function resolveIssuer(value: unknown): { issuer: string; origin: string; isLocal: boolean } {
+  const url = typeof value === 'string' ? parseUrl(value) : undefined
+  const isLocal = url !== undefined && url.protocol === 'http:' && isLoopback(url.hostname)
+  // Compared code point by code point later, so only the one spelling that browsers use for an origin is taken.
+  if (url === undefined || (url.protocol !== 'https:' && !isLocal) || url.origin !== value) {
+    throw new TypeError(
+      "issuer: expected the public origin such as 'https://app.example', without a path or a slash at the end, " +
+        `and http only on localhost, got ${describe(value)}`,
+    )
+  }
+  return { issuer: url.origin, origin: url.origin, isLocal }
+}
+
+function parseUrl(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+}
+
+function assertFunctions(options: SessionKitOptions): void {
+  for (const name of ['authenticate', 'limiter', 'clock'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'function') {
+      throw new TypeError(`${name}: expected a function, got ${describe(value)}`)
+    }
+  }
+  const store: unknown = options.store
+  const isStore = typeof store === 'object' && store !== null && 'swap' in store
+  if (store !== undefined && !isStore) {
+    throw new TypeError(`store: expected a store such as memoryStore(), got ${describe(store)}`)
+  }
+}
+
+function assertKeys(keys: KeySet | undefined): void {
+  if (keys === undefined) return
+  if (typeof keys !== 'object' || keys === null || typeof keys.get !== 'function') {
+    const hint = keys instanceof Promise ? '; put `await` before createKeySet' : ''
+    throw new TypeError(`keys: expected what createKeySet resolves to, got ${describe(keys)}${hint}`)
+  }
+  if (keys.active === undefined) {
+    throw new TypeError(
+      'keys: expected at least one key with a private part, since the kit signs, got only public keys',
+    )
+  }
+}
+
+function resolveAudience(value: string | readonly string[]): readonly string[] {
+  const audience = typeof value === 'string' ? [value] : value
+  const isValid =
+    Array.isArray(audience) &&
+    audience.length > 0 &&
+    audience.every((name) => typeof name === 'string' && name.length > 0 && name.length <= 255)
+  if (!isValid) throw new TypeError(`audience: expected one or more names, got ${describe(value)}`)
+  return Object.freeze([...audience])
+}
+
+function resolvePrefix(value: unknown): string {
+  if (typeof value === 'string' && /^(?:\/[\w.~-]+)+$/.test(value)) return value
+  throw new TypeError(`prefix: expected a path such as '/auth', got ${describe(value)}`)
+}
+
+function resolveOrigins(values: readonly string[], own: string): readonly string[] {
+  if (!Array.isArray(values)) throw new TypeError(`origins: expected an array, got ${describe(values)}`)
+  for (const value of values as readonly unknown[]) {
+    const url = typeof value === 'string' ? parseUrl(value) : undefined
+    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+    if (url?.origin !== value || !isSafe) {
+      throw new TypeError(
+        `origins: expected exact https origins such as 'https://www.app.example', no wildcards, got ${describe(value)}`,
+      )
+    }
+  }
+  return Object.freeze([own, ...values])
+}
+
+function resolveClearSiteData(values: readonly string[]): string {
+  if (!Array.isArray(values)) throw new TypeError(`clearSiteData: expected an array, got ${describe(values)}`)
+  // Quoted strings: a bare word would be ignored (Clear Site Data section 3.1).
+  return values.map((value) => `"${oneOf(value, 'clearSiteData', ['storage', 'cache', 'cookies'])}"`).join(', ')
+}

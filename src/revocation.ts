@@ -1,0 +1,193 @@
+// The revocation list: what is revoked and until when. The store keeps it; this process looks it up in its own copy,
+// which it loads before it serves and which the store's `watch` keeps up to date. Nothing is ever taken off the list:
+// an entry goes when every token it could stop has expired.
+
+import { SessionError } from './errors.ts'
+import { NEVER, type NewRecord, type Store } from './store/store.ts'
+import type { Clock, Milliseconds, Seconds } from './time.ts'
+
+/**
+ * What is revoked: one token, one session, every token of a subject issued until now or until `before` (a Date, or
+ * milliseconds since the epoch), or a key.
+ */
+export type RevocationTarget =
+  | { readonly jti: string }
+  | { readonly sid: string }
+  | { readonly sub: string; readonly before?: Date | Milliseconds }
+  | { readonly kid: string }
+
+/** What a token is looked up by. */
+export interface RevocableToken {
+  readonly iss: string
+  readonly jti: string
+  readonly sid: string
+  readonly sub: string
+  readonly kid: string
+  readonly iat: Seconds
+  readonly iat_ms?: Milliseconds
+  readonly exp: Seconds
+}
+
+/** The list of one kit. */
+export interface RevocationList {
+  /** Whether the token is revoked. In process, without a store call. */
+  has(token: RevocableToken): boolean
+  /** Whether the key is revoked. */
+  hasKey(kid: string): boolean
+  /** Until when the subject's tokens are revoked; 0 when they are not. */
+  cutoff(sub: string): Milliseconds
+  /**
+   * Revokes. It holds in this process at once, and wherever the store reaches when the promise resolves.
+   *
+   * @throws SessionError with ERR_STORE_UNAVAILABLE when the store did not take it; it holds in this process all the same
+   */
+  add(target: RevocationTarget): Promise<void>
+  /** How many entries this process holds. */
+  readonly size: number
+  close(): void
+}
+
+interface Entry {
+  readonly expires: Milliseconds
+  /** For a subject: tokens issued until then are revoked. */
+  readonly cutoff: Milliseconds
+}
+
+const BUCKET: Milliseconds = 60_000
+
+/**
+ * Loads the list and follows the store.
+ *
+ * @param options.retention - how long after a revocation a token that it stops can still be believed: the longest token
+ *   lifetime, plus every tolerance
+ */
+export async function createRevocationList(options: {
+  readonly issuer: string
+  readonly store: Store
+  readonly clock: Clock
+  readonly retention: Seconds
+  readonly clockTolerance: Seconds
+}): Promise<RevocationList> {
+  const { issuer, store, clock, retention, clockTolerance } = options
+  const entries = createExpiringMap(clock)
+
+  const keyOf = {
+    jti: (jti: string) => `jti ${issuer} ${jti}`,
+    sid: (sid: string) => `sid ${sid}`,
+    sub: (sub: string) => `sub ${sub}`,
+    kid: (kid: string) => `kid ${kid}`,
+  }
+
+  function load(record: NewRecord): void {
+    // A cut-off's record is `sub <sub>@<cutoff>`: each has its own, so a later one never shortens an earlier one.
+    const at = record.key.lastIndexOf('@')
+    const isCutoff = record.key.startsWith('sub ')
+    entries.add(isCutoff ? record.key.slice(0, at) : record.key, {
+      expires: record.expires,
+      cutoff: isCutoff ? Number(record.key.slice(at + 1)) : 0,
+    })
+  }
+
+  function toRecord(target: RevocationTarget): NewRecord {
+    const now = clock()
+    const expires = now + retention * 1000
+    if ('jti' in target) return { key: keyOf.jti(target.jti), value: null, expires }
+    if ('sid' in target) return { key: keyOf.sid(target.sid), value: null, expires }
+    // Whoever holds a leaked key can sign a fresh token at any time, so this one stays.
+    if ('kid' in target) return { key: keyOf.kid(target.kid), value: null, expires: NEVER }
+    const cutoff = Number(target.before ?? now)
+    if (!Number.isSafeInteger(cutoff) || cutoff > now) {
+      throw new TypeError('before: expected a Date or milliseconds, not later than now, got another value')
+    }
+    const key = `${keyOf.sub(target.sub)}@${cutoff}`
+    return { key, value: null, expires }
+  }
+
+  // First watch, then read: what is written in between is seen twice, which does no harm, and never missed.
+  const unwatch = await store.watch?.('revocation', load)
+  for await (const record of store.list('revocation')) load(record)
+
+  const cutoff = (sub: string): Milliseconds => entries.get(keyOf.sub(sub))?.cutoff ?? 0
+
+  return {
+    has(token) {
+      // Without the exact time a token counts as issued at the start of its second: it is refused rather than missed.
+      const issued = token.iat_ms ?? Math.floor(token.iat) * 1000
+      return (
+        entries.hasForgotten((token.exp + clockTolerance) * 1000) ||
+        entries.get(keyOf.sid(token.sid)) !== undefined ||
+        entries.get(keyOf.jti(token.jti)) !== undefined ||
+        issued <= cutoff(token.sub) ||
+        entries.get(keyOf.kid(token.kid)) !== undefined
+      )
+    },
+    hasKey: (kid) => entries.get(keyOf.kid(kid)) !== undefined,
+    cutoff,
+    async add(target) {
+      const record = toRecord(target)
+      load(record)
+      try {
+        await store.set('revocation', record)
+      } catch (cause) {
+        throw new SessionError('ERR_STORE_UNAVAILABLE', { detail: 'the revocation holds in this process only', cause })
+      }
+    },
+    get size() {
+      return entries.size
+    },
+    close: () => unwatch?.(),
+  }
+}
+
+/** A map whose keys are also filed by the minute in which they expire, so that purging looks at nothing else. */
+function createExpiringMap(clock: Clock): {
+  get(key: string): Entry | undefined
+  add(key: string, entry: Entry): void
+  /** Whether an entry that stopped a token of this expiry may be gone. For a live token: only if the clock went back. */
+  hasForgotten(expires: Milliseconds): boolean
+  readonly size: number
+} {
+  const entries = new Map<string, Entry>()
+  const buckets = new Map<number, string[]>()
+  let purged = Math.floor(clock() / BUCKET)
+
+  function purge(): void {
+    const current = Math.floor(clock() / BUCKET)
+    if (current <= purged) return
+    purged = current
+    for (const [minute, keys] of buckets) {
+      if (minute >= current) continue
+      buckets.delete(minute)
+      for (const key of keys) if (bucketOf(entries.get(key)) < current) entries.delete(key)
+    }
+  }
+
+  return {
+    get(key) {
+      purge()
+      return entries.get(key)
+    },
+    add(key, entry) {
+      purge()
+      const known = entries.get(key)
+      const merged = {
+        expires: Math.max(entry.expires, known?.expires ?? 0),
+        cutoff: Math.max(entry.cutoff, known?.cutoff ?? 0),
+      }
+      entries.set(key, merged)
+      if (known !== undefined && bucketOf(known) === bucketOf(merged)) return
+      const bucket = buckets.get(bucketOf(merged))
+      if (bucket === undefined) buckets.set(bucketOf(merged), [key])
+      else bucket.push(key)
+    },
+    hasForgotten: (expires) => expires <= purged * BUCKET,
+    get size() {
+      purge()
+      return entries.size
+    },
+  }
+}
+
+function bucketOf(entry: Entry | undefined): number {
+  return Math.floor((entry?.expires ?? 0) / BUCKET)
+}

@@ -1,0 +1,77 @@
+// The store of development and tests: two Maps in this process, gone when it ends.
+
+import type { Clock } from '../time.ts'
+import type { NewRecord, Store, StoreKind, StoreRecord } from './store.ts'
+
+const SWEEP_EVERY = 1024
+
+/**
+ * A store in this process' memory. Nothing survives a restart, a revocation included, and no other process sees it.
+ *
+ * @param options.clock - the time, for tests; default `Date.now`
+ */
+export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
+  const { clock = Date.now } = options
+  const tables = { session: new Map<string, StoreRecord>(), revocation: new Map<string, StoreRecord>() }
+  const listeners = {
+    session: new Set<(record: NewRecord) => void>(),
+    revocation: new Set<(record: NewRecord) => void>(),
+  }
+  let writes = 0
+
+  function read(kind: StoreKind, key: string): StoreRecord | undefined {
+    const record = tables[kind].get(key)
+    return record !== undefined && record.expires > clock() ? structuredClone(record) : undefined
+  }
+
+  function write(kind: StoreKind, record: NewRecord): void {
+    writes += 1
+    if (writes % SWEEP_EVERY === 0) sweep()
+    // A copy both ways: a caller who changes what it wrote or read changes nothing in here.
+    const stored = { ...structuredClone(record), version: writes }
+    tables[kind].set(record.key, stored)
+    for (const listener of listeners[kind]) listener(structuredClone(stored))
+  }
+
+  function sweep(): void {
+    const now = clock()
+    for (const table of Object.values(tables)) {
+      for (const [key, record] of table) if (record.expires <= now) table.delete(key)
+    }
+  }
+
+  return {
+    get: async (kind, key) => read(kind, key),
+    set: async (kind, record) => write(kind, record),
+    async add(kind, record) {
+      if (read(kind, record.key) !== undefined) return false
+      write(kind, record)
+      return true
+    },
+    async swap(kind, record) {
+      if (read(kind, record.key)?.version !== record.version) return false
+      write(kind, record)
+      return true
+    },
+    async delete(kind, key) {
+      const existed = read(kind, key) !== undefined
+      tables[kind].delete(key)
+      return existed
+    },
+    async *list(kind, group) {
+      for (const { key, group: its } of tables[kind].values()) {
+        if (group !== undefined && its !== group) continue
+        const record = read(kind, key)
+        if (record !== undefined) yield record
+      }
+    },
+    async watch(kind, listener) {
+      listeners[kind].add(listener)
+      return () => listeners[kind].delete(listener)
+    },
+    async close() {
+      listeners.session.clear()
+      listeners.revocation.clear()
+    },
+  }
+}

@@ -1,0 +1,53 @@
+// The store contract: a few atomic verbs over records that expire by themselves. Everything durable in the
+// kit goes through it, so a new store is one file and passes one contract test (test/store/contract.ts).
+
+import type { Milliseconds } from '../time.ts'
+
+/** The two tables of a store: sessions, and the revocation list. */
+export type StoreKind = 'session' | 'revocation'
+
+/** What is written. The value must survive JSON. */
+export interface NewRecord<V = unknown> {
+  readonly key: string
+  readonly value: V
+  /** When the record stops to exist, in milliseconds since the epoch; {@link NEVER} for not at all. */
+  readonly expires: Milliseconds
+  /** What `list` can narrow to: the subject of a session. */
+  readonly group?: string
+}
+
+/** What is read. */
+export interface StoreRecord<V = unknown> extends NewRecord<V> {
+  /** Differs after each write of this record; what `swap` compares. */
+  readonly version: number
+}
+
+/** An `expires` that never comes. */
+export const NEVER: Milliseconds = Number.MAX_SAFE_INTEGER
+
+/**
+ * A place for sessions and revocations. Every verb is atomic, also between the processes that share the store,
+ * and has taken effect durably (as far as the store is durable) when its promise resolves. A verb that cannot do
+ * its work rejects; the kit answers 503 then. An expired record does not exist.
+ */
+export interface Store {
+  /** The record, or undefined. */
+  get(kind: StoreKind, key: string): Promise<StoreRecord | undefined>
+  /** Writes, whether or not the key exists. */
+  set(kind: StoreKind, record: NewRecord): Promise<void>
+  /** Writes only if the key does not exist; tells whether it did. */
+  add(kind: StoreKind, record: NewRecord): Promise<boolean>
+  /** Writes only if the record exists and has this version; tells whether it did. */
+  swap(kind: StoreKind, record: StoreRecord): Promise<boolean>
+  /** Removes; tells whether there was something. */
+  delete(kind: StoreKind, key: string): Promise<boolean>
+  /** All records, or those of one group. A snapshot: what changes meanwhile may or may not be in it. */
+  list(kind: StoreKind, group?: string): AsyncIterable<StoreRecord>
+  /**
+   * Calls `listener` for each record written from now on by anyone who shares the store. Resolves, to the function
+   * that stops it, once nothing can be missed any more. A store without it serves one process only.
+   */
+  watch?(kind: StoreKind, listener: (record: NewRecord) => void): Promise<() => void>
+  /** Lets go of files, connections and timers. */
+  close(): Promise<void>
+}

@@ -1,0 +1,134 @@
+// The claims of an access token: what each must be, and that all of it is plausible together.
+// RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8725 sections 3.8 to 3.12.
+
+import { type ErrorCode, SessionError } from '../errors.ts'
+import { type Milliseconds, type Seconds, toNumericDate } from '../time.ts'
+import type { JsonObject } from './json.ts'
+
+/** The registered and the kit's own claims of an access token. Times are NumericDates. */
+export interface TokenClaims {
+  readonly iss: string
+  readonly sub: string
+  readonly aud: string | readonly string[]
+  readonly exp: Seconds
+  readonly iat: Seconds
+  readonly nbf?: Seconds
+  readonly jti: string
+  /** The session (OpenID Connect's name for it). */
+  readonly sid: string
+  readonly client_id?: string
+  /** When the user last proved who they are. */
+  readonly auth_time?: Seconds
+  readonly acr?: string
+  readonly amr?: readonly string[]
+  /** Space-delimited (RFC 6749 section 3.3). */
+  readonly scope?: string
+  /** The issue time again, in milliseconds: "everything before now" is exact with it. The kit's own claim. */
+  readonly iat_ms?: Milliseconds
+}
+
+/** What a verifier demands of the claims. */
+export interface ClaimRules {
+  readonly issuer: string
+  /** The names of this service: the token must be for one of them. */
+  readonly audience: readonly string[]
+  /** How long ago `exp` may be. */
+  readonly clockTolerance: Seconds
+  /** The longest `exp - iat` that is believed. */
+  readonly maxLifetime: Seconds
+}
+
+/** Claims that an application cannot set through `claims`: the kit sets them, or they would mean something else. */
+export const RESERVED_CLAIMS: ReadonlySet<string> = new Set([
+  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'iat_ms', 'sid', 'typ'],
+  ...['client_id', 'auth_time', 'acr', 'amr', 'scope', 'azp', 'nonce', 'act', 'may_act'],
+  ...['cnf', 'fgp', 'userFingerprint', '__proto__', 'constructor', 'prototype'],
+])
+
+/** How far ahead of this clock another issuing process may be: `iat` and `nbf` only, never `exp`. */
+export const CLOCK_SKEW: Seconds = 5
+
+const MAX_AUDIENCES = 64
+// oxlint-disable-next-line no-control-regex
+const IDENTIFIER = /^[^\u0000-\u001f\u007f-\u009f]{1,255}$/
+const JTI = /^[\x21-\x7e]{1,128}$/
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+
+type Check = (value: unknown) => boolean
+
+const isText: Check = (value) => typeof value === 'string' && IDENTIFIER.test(value)
+const isDate: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value > 0
+const isTextArray: Check = (value) => Array.isArray(value) && value.length <= MAX_AUDIENCES && value.every(isText)
+const isAudience: Check = (value) => isText(value) || (isTextArray(value) && (value as unknown[]).length > 0)
+
+const REQUIRED: Readonly<Record<string, Check>> = {
+  iss: (value) => typeof value === 'string',
+  sub: isText,
+  aud: isAudience,
+  exp: isDate,
+  iat: isDate,
+  jti: (value) => typeof value === 'string' && JTI.test(value),
+  sid: (value) => typeof value === 'string' && JTI.test(value),
+}
+
+const OPTIONAL: Readonly<Record<string, Check>> = {
+  nbf: isDate,
+  auth_time: isDate,
+  iat_ms: (value) => Number.isSafeInteger(value),
+  client_id: isText,
+  acr: isText,
+  amr: isTextArray,
+  scope: (value) => typeof value === 'string' && (value === '' || SCOPE.test(value)),
+}
+
+/**
+ * Checks everything about the claims but whether their time has come or gone.
+ *
+ * @throws SessionError with ERR_TOKEN_CLAIMS, ERR_TOKEN_ISSUER or ERR_TOKEN_AUDIENCE
+ */
+export function assertClaims(payload: JsonObject, rules: ClaimRules): TokenClaims {
+  for (const [name, check] of Object.entries(REQUIRED)) demand(check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
+  for (const [name, check] of Object.entries(OPTIONAL)) {
+    demand(!(name in payload) || check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
+  }
+  // A token bound to a key must not pass as a plain one (RFC 9449 section 7.2); this verifier knows no such binding.
+  demand(!('cnf' in payload), 'ERR_TOKEN_CLAIMS', 'cnf')
+  const claims = payload as unknown as TokenClaims // the checks above are this type
+  demand(claims.iss === rules.issuer, 'ERR_TOKEN_ISSUER')
+  const audience = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
+  demand(
+    audience.some((name) => rules.audience.includes(name)),
+    'ERR_TOKEN_AUDIENCE',
+  )
+  assertPlausible(claims, rules)
+  return claims
+}
+
+/** Refuses times that contradict each other, among them milliseconds in place of seconds, and Infinity. */
+function assertPlausible(claims: TokenClaims, rules: ClaimRules): void {
+  const { exp, iat, nbf, iat_ms: milliseconds, auth_time: authTime } = claims
+  const lifetime = exp - iat
+  demand(lifetime > 0 && lifetime <= rules.maxLifetime, 'ERR_TOKEN_CLAIMS', 'exp')
+  demand(nbf === undefined || nbf < exp, 'ERR_TOKEN_CLAIMS', 'nbf')
+  demand(authTime === undefined || authTime <= iat + CLOCK_SKEW, 'ERR_TOKEN_CLAIMS', 'auth_time')
+  demand(milliseconds === undefined || toNumericDate(milliseconds) === Math.floor(iat), 'ERR_TOKEN_CLAIMS', 'iat_ms')
+}
+
+/**
+ * What is wrong with the token's time, if anything: `exp` itself is already too late (RFC 7519 section 4.1.4), while
+ * `iat` and `nbf` may be as far ahead as the clocks of two machines differ.
+ */
+export function findTimeFault(
+  claims: TokenClaims,
+  rules: ClaimRules,
+  now: Milliseconds,
+): 'ERR_TOKEN_EXPIRED' | 'ERR_TOKEN_NOT_YET_VALID' | undefined {
+  const seconds = now / 1000
+  if (seconds >= claims.exp + rules.clockTolerance) return 'ERR_TOKEN_EXPIRED'
+  const ahead = seconds + Math.max(rules.clockTolerance, CLOCK_SKEW)
+  return claims.iat > ahead || (claims.nbf ?? 0) > ahead ? 'ERR_TOKEN_NOT_YET_VALID' : undefined
+}
+
+function demand(condition: boolean, code: ErrorCode, claim?: string): void {
+  if (!condition) throw new SessionError(code, claim === undefined ? {} : { detail: claim })
+}

@@ -1,0 +1,80 @@
+// The form of a token, before any key is looked at: exactly three parts of canonical base64url, strict JSON in the
+// first two, and no header parameter that would hand the choice of key or meaning to whoever wrote it.
+// RFC 7515 sections 4 and 5.2, RFC 7519 section 7.2, RFC 8725.
+
+import { SessionError } from '../errors.ts'
+import { type Algorithm, isAlgorithm } from '../keys/algorithms.ts'
+import { KID } from '../keys/key.ts'
+import { type JsonObject, parseJsonObject } from './json.ts'
+
+/** A token that has the right form. Nothing in it is verified. */
+export interface ParsedToken {
+  readonly token: string
+  readonly alg: Algorithm
+  readonly kid: string
+  readonly payload: JsonObject
+}
+
+const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/
+
+// The last character of a part may only use the bits that bytes fill; by the part's length modulo 4.
+const CANONICAL_END = [/^/, /[^]/, /[AQgw]$/, /[AEIMQUYcgkosw048]$/] as const
+
+// Presence alone refuses. The first two rows carry keys or say where to fetch them (RFC 8725 section 3.10); `crit`,
+// `b64` and `cty` change what the token means, `zip` and `enc` belong to encryption.
+const REFUSED_PARAMETERS = [
+  ...['jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256'],
+  ...['epk', 'apu', 'apv', 'iv', 'tag', 'p2s', 'p2c'],
+  ...['crit', 'b64', 'cty', 'zip', 'enc'],
+] as const
+
+/**
+ * Parses a compact JWS.
+ *
+ * @param token - as it came; never trimmed or repaired
+ * @param options.maxBytes - longer ones are not looked into
+ * @param options.typ - the expected type, lower case, without `application/`
+ * @throws SessionError with ERR_TOKEN_TOO_LARGE, ERR_TOKEN_MALFORMED, ERR_TOKEN_HEADER, ERR_TOKEN_TYPE,
+ *   ERR_TOKEN_ALGORITHM or ERR_TOKEN_KEY
+ * @see https://www.rfc-editor.org/rfc/rfc7515#section-5.2
+ */
+export function parseToken(token: string, options: { readonly maxBytes: number; readonly typ: string }): ParsedToken {
+  if (token.length > options.maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
+  const [, header = '', payload = '', signature = ''] = COMPACT.exec(token) ?? []
+  if (header === '' || ![header, payload, signature].every(isCanonical)) {
+    throw new SessionError('ERR_TOKEN_MALFORMED')
+  }
+  const { alg, kid } = readHeader(decodeObject(header), options.typ)
+  return { token, alg, kid, payload: decodeObject(payload) }
+}
+
+function readHeader(header: JsonObject, typ: string): { alg: Algorithm; kid: string } {
+  if (REFUSED_PARAMETERS.some((name) => name in header)) throw new SessionError('ERR_TOKEN_HEADER')
+  if (!isType(header['typ'], typ)) throw new SessionError('ERR_TOKEN_TYPE')
+  const { alg, kid } = header
+  if (!isAlgorithm(alg)) throw new SessionError('ERR_TOKEN_ALGORITHM')
+  if (typeof kid !== 'string' || !KID.test(kid)) throw new SessionError('ERR_TOKEN_KEY')
+  return { alg, kid }
+}
+
+/** RFC 9068 section 4: `at+jwt` or `application/at+jwt`; RFC 7515 section 4.1.9: compared as a media type. */
+function isType(value: unknown, typ: string): boolean {
+  if (typeof value !== 'string') return false
+  const lower = value.toLowerCase()
+  return lower === typ || lower === `application/${typ}`
+}
+
+function decodeObject(part: string): JsonObject {
+  try {
+    return parseJsonObject(Buffer.from(part, 'base64url'))
+  } catch (cause) {
+    // V8 quotes the text in its message, so the cause stays here.
+    throw new SessionError('ERR_TOKEN_MALFORMED', { detail: cause instanceof SyntaxError ? 'not JSON' : String(cause) })
+  }
+}
+
+/** Whether these characters are the only spelling of their bytes: RFC 4648 section 3.5. */
+function isCanonical(part: string): boolean {
+  const rest = part.length % 4
+  return rest !== 1 && (CANONICAL_END[rest]?.test(part) ?? false)
+}

@@ -1,0 +1,131 @@
+// The ordered checks that turn a token and a cookie into a verified session. No Koa, no store, no private key.
+
+import { type ErrorSubject, SessionError } from './errors.ts'
+import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from './fingerprint.ts'
+import type { Key } from './keys/key.ts'
+import type { KeySet } from './keys/key-set.ts'
+import type { RevocationList } from './revocation.ts'
+import type { Clock, Seconds } from './time.ts'
+import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from './token/claims.ts'
+import { parseToken } from './token/parse.ts'
+import { ACCESS_TOKEN_TYPE } from './token/sign.ts'
+import { verifySignature } from './token/verify.ts'
+
+/** What a request presents. */
+export interface Credentials {
+  /** The access token as it came. */
+  readonly token: string
+  /** The value of every cookie of the fingerprint's name, in order. */
+  readonly fingerprints: readonly string[]
+}
+
+/** A verified session: who is calling. */
+export interface Auth<Claims extends object = Record<string, unknown>> {
+  /** The subject: the user's identifier. */
+  readonly sub: string
+  /** The session. */
+  readonly sid: string
+  /** The token. */
+  readonly jti: string
+  /** When the token expires, a NumericDate. */
+  readonly exp: Seconds
+  /** The scopes, split. */
+  readonly scope: readonly string[]
+  /** Every claim of the token, yours among them. Frozen, without a prototype. */
+  readonly claims: Readonly<TokenClaims & Claims>
+}
+
+/** Verifies what requests present. */
+export interface Verifier {
+  /**
+   * Runs every check.
+   *
+   * @throws SessionError with the code of the first check that failed
+   */
+  verify(credentials: Credentials): Promise<Auth>
+  /**
+   * Whose genuine pair this is, even if its time has gone or it is revoked; for ending sessions, never for letting in.
+   * Undefined when the token is not ours or the fingerprint not its own.
+   */
+  identify(credentials: Credentials): Promise<Auth | undefined>
+}
+
+/** What a verifier needs. */
+export interface VerifierOptions extends ClaimRules {
+  readonly keys: Pick<KeySet, 'get'>
+  readonly revocations: Pick<RevocationList, 'has'>
+  readonly format: FingerprintFormat
+  readonly maxBytes: number
+  readonly clock: Clock
+}
+
+/** Makes a verifier. */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { keys, revocations, format, clock } = options
+  const { claim } = FINGERPRINT_FORMATS[format]
+
+  /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
+  async function authenticate(token: string): Promise<{ auth: Auth; key: Key }> {
+    const parsed = parseToken(token, { maxBytes: options.maxBytes, typ: ACCESS_TOKEN_TYPE })
+    const key = findKey(parsed.kid)
+    await verifySignature(parsed, key)
+    const claims = assertClaims(parsed.payload, options)
+    if (typeof parsed.payload[claim] !== 'string') throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+    return { auth: toAuth(claims), key }
+  }
+
+  function findKey(kid: string): Key {
+    const key = keys.get(kid)
+    if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
+    return key
+  }
+
+  /** The checks that change from one request to the next. The fingerprint comes last: a dead token is not stolen. */
+  async function verify({ token, fingerprints }: Credentials): Promise<Auth> {
+    const { auth, key } = await authenticate(token)
+    const fault =
+      findTimeFault(auth.claims, options, clock()) ??
+      (revocations.has({ ...auth.claims, kid: key.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
+      findFingerprintFault(auth, fingerprints)
+    if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
+    return auth
+  }
+
+  function findFingerprintFault({ claims }: Auth, fingerprints: readonly string[]): FingerprintFault | undefined {
+    if (fingerprints.length === 0) return 'ERR_FINGERPRINT_MISSING'
+    const matches = fingerprints.some((value) => matchesFingerprint(value, claims[claim], format))
+    if (!matches) return 'ERR_FINGERPRINT_MISMATCH'
+    // Someone planted a second cookie beside the right one. Which of them comes first means nothing (RFC 6265 4.2.2).
+    return fingerprints.length > 1 ? 'ERR_FINGERPRINT_AMBIGUOUS' : undefined
+  }
+
+  async function identify({ token, fingerprints }: Credentials): Promise<Auth | undefined> {
+    try {
+      const { auth } = await authenticate(token)
+      return findFingerprintFault(auth, fingerprints) === undefined ? auth : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  return { verify, identify }
+}
+
+type FingerprintFault = 'ERR_FINGERPRINT_MISSING' | 'ERR_FINGERPRINT_MISMATCH' | 'ERR_FINGERPRINT_AMBIGUOUS'
+
+function toAuth(claims: TokenClaims): Auth {
+  const { sub, sid, jti, exp, scope } = claims
+  return Object.freeze({
+    sub,
+    sid,
+    jti,
+    exp,
+    scope: Object.freeze(scope ? scope.split(' ') : []),
+    // The cast adds the index signature that a payload has.
+    claims: claims as TokenClaims & Record<string, unknown>,
+  })
+}
+
+function toSubject({ sub, sid, jti }: Auth): ErrorSubject {
+  return { sub, sid, jti }
+}

@@ -1,0 +1,262 @@
+// A real Koa app with a real kit on a real port, a movable clock, and everything the kit said.
+
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { Router } from '@koa/router'
+import Koa from 'koa'
+
+import {
+  type AuthState,
+  createKeySet,
+  createSessionKit,
+  type EventName,
+  generateKey,
+  type KeySet,
+  memoryStore,
+  type SessionEvents,
+  type SessionKit,
+  type SessionKitOptions,
+  type Store,
+} from '../../src/index.ts'
+import { ERROR_CODES } from '../../src/errors.ts'
+
+/** The issuer of most tests: https, behind a proxy that the app trusts, as in production. */
+export const ISSUER = 'https://app.example'
+
+/** One key for all tests of a process: making it is what takes time. */
+export const privateJwk = await generateKey()
+
+export const START = Date.UTC(2026, 0, 15, 12, 0, 0, 250)
+
+export interface TestClock {
+  (): number
+  /** Moves on (or back) by seconds. */
+  advance(seconds: number): void
+  set(milliseconds: number): void
+}
+
+export function createClock(start: number = START): TestClock {
+  let now = start
+  return Object.assign(() => now, {
+    advance: (seconds: number) => {
+      now += seconds * 1000
+    },
+    set: (milliseconds: number) => {
+      now = milliseconds
+    },
+  })
+}
+
+export interface Response {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Each Set-Cookie line. */
+  readonly cookies: readonly string[]
+  readonly text: string
+  /** The body, parsed. */
+  readonly json: Record<string, unknown>
+}
+
+/** Headers as pairs go out exactly as given, duplicates and all. */
+export type RequestHeaders = Readonly<Record<string, string | string[]>> | readonly (readonly [string, string])[]
+
+export interface SeenEvent {
+  readonly name: EventName
+  readonly event: SessionEvents[EventName]
+}
+
+export interface TestApp {
+  readonly kit: SessionKit
+  readonly koa: Koa
+  readonly keys: KeySet
+  readonly clock: TestClock
+  readonly store: Store
+  readonly port: number
+  /** Every event of the kit so far. */
+  readonly seen: SeenEvent[]
+  /** Everything that reached Koa's 'error' event. */
+  readonly errors: unknown[]
+  /** How often the handler behind `protect()` ran. */
+  readonly handled: { count: number }
+  /** Sends a request over HTTP. As a TLS proxy would, it says `X-Forwarded-Proto: https`, unless told not to. */
+  request(method: string, path: string, headers?: RequestHeaders, body?: string | Buffer): Promise<Response>
+  /** Logs in as `sub` and answers both halves of the pair. */
+  login(
+    sub?: string,
+    extra?: { readonly headers?: Readonly<Record<string, string>>; readonly body?: object },
+  ): Promise<Login>
+  /** `GET /me` with this pair. */
+  me(token?: string, cookie?: string, headers?: Readonly<Record<string, string>>): Promise<Response>
+  close(): Promise<void>
+}
+
+export interface Login {
+  readonly response: Response
+  readonly token: string
+  /** The cookie's value. */
+  readonly fingerprint: string
+  /** `name=value`, for a Cookie header. */
+  readonly cookie: string
+  readonly sid: string
+}
+
+export interface TestAppOptions extends Partial<SessionKitOptions> {
+  readonly testClock?: TestClock
+  /** Mounts more on the app, before the test's own routes and after the kit. */
+  readonly mount?: (koa: Koa, kit: SessionKit, router: Router<AuthState>) => void
+  /** Mounts more on the app before everything else. */
+  readonly before?: (koa: Koa, kit: SessionKit) => void
+  /** Whether the app trusts the proxy. @default true */
+  readonly proxy?: boolean
+  /** Whether koa-session is mounted. @default true */
+  readonly withSession?: boolean
+}
+
+/** Starts an app with login, logout and `GET /me`. Passwords are `'correct'`; the body's other members become the subject. */
+export async function createTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const { testClock = createClock(), mount, before, proxy = true, withSession = true, ...kitOptions } = options
+  const clock = testClock
+  const keys = kitOptions.keys ?? (await createKeySet({ keys: [privateJwk] }))
+  const store = kitOptions.store ?? memoryStore({ clock })
+  const kit = await createSessionKit({
+    issuer: ISSUER,
+    clock,
+    authenticate: (ctx) => {
+      const { password, ...subject } = ctx.request.body as { password?: string; sub: string }
+      return password === 'correct' ? subject : null
+    },
+    ...kitOptions,
+    keys,
+    store,
+  })
+  const seen: SeenEvent[] = []
+  for (const name of EVENT_NAMES) kit.events.on(name, (event) => seen.push({ name, event }))
+  const koa = new Koa()
+  koa.proxy = proxy
+  const errors: unknown[] = []
+  koa.on('error', (error) => errors.push(error))
+  const handled = { count: 0 }
+  const router = new Router<AuthState>()
+  before?.(koa, kit)
+  koa.use(kit.protect({ optional: true }))
+  if (withSession) koa.use(kit.session(koa))
+  koa.use(kit.routes())
+  mount?.(koa, kit, router)
+  router.all('/me', kit.protect(), (ctx) => {
+    handled.count += 1
+    ctx.body = { sub: ctx.state.auth.sub, sid: ctx.state.auth.sid, claims: ctx.state.auth.claims }
+  })
+  koa.use(router.routes())
+  const server = koa.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+
+  function request(
+    method: string,
+    path: string,
+    headers: RequestHeaders = {},
+    body?: string | Buffer,
+  ): Promise<Response> {
+    const pairs = Array.isArray(headers)
+      ? (headers as [string, string][])
+      : Object.entries(headers as Record<string, string | string[]>).flatMap(([name, value]) =>
+          [value].flat().map((one) => [name, one] as [string, string]),
+        )
+    const names = new Set(pairs.map(([name]) => name.toLowerCase()))
+    const all = [...pairs]
+    if (!names.has('host')) all.push(['Host', 'app.example'])
+    if (!names.has('x-forwarded-proto')) all.push(['X-Forwarded-Proto', 'https'])
+    if (body !== undefined && !names.has('content-length'))
+      all.push(['Content-Length', String(Buffer.byteLength(body))])
+    return new Promise((resolve, reject) => {
+      const outgoing = httpRequest(
+        // Pairs keep duplicates apart, which a record cannot.
+        { port, host: '127.0.0.1', method, path, headers: all.flat(), agent: false, setHost: false },
+        (incoming) => {
+          const chunks: Buffer[] = []
+          incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+          incoming.on('error', reject)
+          incoming.on('end', () => {
+            const text = Buffer.concat(chunks).toString()
+            resolve({
+              status: incoming.statusCode ?? 0,
+              headers: incoming.headers,
+              cookies: incoming.headers['set-cookie'] ?? [],
+              text,
+              get json() {
+                return JSON.parse(text) as Record<string, unknown>
+              },
+            })
+          })
+        },
+      )
+      outgoing.on('error', reject)
+      outgoing.end(body)
+    })
+  }
+
+  async function login(
+    sub = 'alice',
+    extra: { headers?: Readonly<Record<string, string>>; body?: object } = {},
+  ): Promise<Login> {
+    const response = await request(
+      'POST',
+      '/auth/login',
+      { 'Content-Type': 'application/json', ...extra.headers },
+      JSON.stringify({ sub, password: 'correct', ...extra.body }),
+    )
+    if (response.status !== 200) throw new Error(`login answered ${response.status}: ${response.text}`)
+    const cookie = response.cookies[0]?.split(';')[0] ?? ''
+    return {
+      response,
+      token: response.json['access_token'] as string,
+      fingerprint: cookie.slice(cookie.indexOf('=') + 1),
+      cookie,
+      sid: response.json['sid'] as string,
+    }
+  }
+
+  return {
+    kit,
+    koa,
+    keys,
+    clock,
+    store,
+    port,
+    seen,
+    errors,
+    handled,
+    request,
+    login,
+    me: (token, cookie, headers = {}) =>
+      request('GET', '/me', {
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        ...(cookie !== undefined && { Cookie: cookie }),
+        ...headers,
+      }),
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await kit.close()
+    },
+  }
+}
+
+/** Every event name: those of refusals from the error table, and the others. */
+export const EVENT_NAMES: readonly EventName[] = [
+  ...new Set<EventName>([
+    ...Object.values(ERROR_CODES).flatMap((row) => (row.event === undefined ? [] : [row.event])),
+    'authn_login_success',
+    'authn_token_created',
+    'authn_token_revoked',
+    'session_created',
+    'session_expired',
+  ]),
+]
+
+/** The codes of every refusal among the events. */
+export function codesOf(seen: readonly SeenEvent[]): string[] {
+  return seen.flatMap(({ event }) => ('code' in event ? [event.code] : []))
+}
