@@ -4,7 +4,7 @@
 
 import { SessionError } from './errors.ts'
 import { NEVER, type NewRecord, type Store } from './store/store.ts'
-import type { Clock, Milliseconds, Seconds } from './time.ts'
+import { type Clock, describe, type Milliseconds, type Seconds } from './time.ts'
 
 /**
  * What is revoked: one token, one session, every token of a subject issued until now or until `before` (a Date, or
@@ -39,6 +39,7 @@ export interface RevocationList {
   /**
    * Revokes. It holds in this process at once, and wherever the store reaches when the promise resolves.
    *
+   * @throws TypeError when the target is none
    * @throws SessionError with ERR_STORE_UNAVAILABLE when the store did not take it; it holds in this process all the same
    */
   add(target: RevocationTarget): Promise<void>
@@ -89,6 +90,7 @@ export async function createRevocationList(options: {
   }
 
   function toRecord(target: RevocationTarget): NewRecord {
+    assertTarget(target)
     const now = clock()
     const expires = now + retention * 1000
     if ('jti' in target) return { key: keyOf.jti(target.jti), value: null, expires }
@@ -111,6 +113,7 @@ export async function createRevocationList(options: {
 
   return {
     has(token) {
+      entries.purge()
       // Without the exact time a token counts as issued at the start of its second: it is refused rather than missed.
       const issued = token.iat_ms ?? Math.floor(token.iat) * 1000
       return (
@@ -139,8 +142,19 @@ export async function createRevocationList(options: {
   }
 }
 
+function assertTarget(target: RevocationTarget): void {
+  const { before, ...named } = { ...target } as Record<string, unknown> // whatever an application without types passes
+  const [[kind, name] = [], ...others] = Object.entries(named)
+  const isNamed = ['jti', 'sid', 'sub', 'kid'].includes(kind ?? '') && typeof name === 'string' && name !== ''
+  if (!isNamed || others.length > 0 || (before !== undefined && kind !== 'sub')) {
+    throw new TypeError(`target: expected { jti }, { sid }, { sub, before? } or { kid }, got ${describe(target)}`)
+  }
+}
+
 /** A map whose keys are also filed by the minute in which they expire, so that purging looks at nothing else. */
 function createExpiringMap(clock: Clock): {
+  /** Drops the minutes that are over. Without it `get` may still find what has expired, which does no harm. */
+  purge(): void
   get(key: string): Entry | undefined
   add(key: string, entry: Entry): void
   /** Whether an entry that stopped a token of this expiry may be gone. For a live token: only if the clock went back. */
@@ -163,10 +177,8 @@ function createExpiringMap(clock: Clock): {
   }
 
   return {
-    get(key) {
-      purge()
-      return entries.get(key)
-    },
+    purge,
+    get: (key) => entries.get(key),
     add(key, entry) {
       purge()
       const known = entries.get(key)

@@ -40,12 +40,6 @@ export interface StartedSession {
   readonly expires: Milliseconds
 }
 
-/** The part of an {@link Auth} that names a session. */
-export interface SessionName {
-  readonly sub: string
-  readonly sid: string
-}
-
 /** Why a session ended. */
 export type EndReason = SessionEvents['session_expired']['reason']
 
@@ -57,7 +51,7 @@ export interface Sessions {
   /** Draws a session, its token and its fingerprint. */
   start(subject: Subject, request?: RequestInfo): Promise<StartedSession>
   /** Ends a session: every token of it is refused when this resolves, in this process even before. */
-  end(session: SessionName, reason: EndReason, request?: RequestInfo): Promise<void>
+  end(sid: string, reason: EndReason, request?: RequestInfo): Promise<void>
   /** Revokes, and ends the sessions that this leaves without a usable token. */
   revoke(target: RevocationTarget): Promise<void>
   /** The application's data, or undefined when there is none or the session has ended. */
@@ -133,20 +127,20 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { sub, sid, jti, accessToken, exp, fingerprint, expires }
   }
 
-  async function end({ sub, sid }: SessionName, reason: EndReason, request?: RequestInfo): Promise<void> {
+  async function end(sid: string, reason: EndReason, request?: RequestInfo): Promise<void> {
     // First the list, which takes hold in this process before anything is awaited.
     await revocations.add({ sid })
+    const record = await read(sid)
     const existed = await attempt(() => store.delete('session', sid))
     const context = request && { request }
     events.emit('authn_token_revoked', { target: { sid }, ...context })
-    if (existed) events.emit('session_expired', { sub, sid, reason, ...context })
+    if (record !== undefined && existed) {
+      events.emit('session_expired', { sub: record.value.sub, sid, reason, ...context })
+    }
   }
 
   async function revoke(target: RevocationTarget): Promise<void> {
-    if ('sid' in target) {
-      const record = await read(target.sid)
-      return end({ sub: record?.value.sub ?? '', sid: target.sid }, 'revoked')
-    }
+    if ('sid' in target) return end(target.sid, 'revoked')
     if (!('sub' in target)) {
       await revocations.add(target)
       return events.emit('authn_token_revoked', { target })

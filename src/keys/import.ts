@@ -63,7 +63,7 @@ export async function importKeys(input: KeyInput, options: ImportOptions = {}): 
   if (isKey(input)) return [input]
   // The casts hold for what the branches look at; importJwk checks every member that it uses.
   if ('keys' in input && Array.isArray(input.keys)) {
-    return Promise.all(input.keys.map((jwk) => importJwk(jwk as JWK, algorithm)))
+    return importJwks(input.keys as JWK[], algorithm)
   }
   return [await importJwk(input as JWK, algorithm)]
 }
@@ -109,6 +109,17 @@ function parsePem(pem: string): KeyObject {
 async function importKeyObject(key: KeyObject, algorithm: Algorithm | undefined): Promise<Key> {
   if (key.type !== 'secret') return createKey(key, { algorithm })
   return createSecretKey(key.export(), { algorithm: algorithm ?? inferAlgorithm({ kty: 'oct' }) })
+}
+
+/** RFC 7517 section 5: what cannot be used is left out of a set, but not without a word. */
+async function importJwks(jwks: readonly JWK[], algorithm: Algorithm | undefined): Promise<Key[]> {
+  const results = await Promise.allSettled(jwks.map((jwk) => importJwk(jwk, algorithm)))
+  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []))
+  if (reasons.length === jwks.length) {
+    throw new TypeError(`keys: expected a JWK Set with a usable key, got none; ${reasons[0] ?? 'it is empty'}`)
+  }
+  for (const reason of reasons) process.emitWarning(`A key of a JWK Set is left out. ${reason}`, 'SessionKitWarning')
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
 async function importJwk(jwk: JWK, algorithm: Algorithm | undefined): Promise<Key> {

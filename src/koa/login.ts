@@ -70,7 +70,7 @@ export function createLogin(options: {
     const expiresIn = exp - toNumericDate(settings.clock())
     setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
     // Only now: a login that fails must not cost the session that is there.
-    if (presented !== undefined) await sessions.end(presented, 'login', request)
+    if (presented !== undefined) await sessions.end(presented.sid, 'login', request)
     events.emit('authn_login_success', { sub, sid, request })
     harden(ctx, settings)
     return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, sid }
@@ -80,7 +80,7 @@ export function createLogin(options: {
     assertSameSite(ctx, rule)
     const credentials = read(ctx)
     const session = credentials && (await verifier.identify(credentials))
-    if (session !== undefined) await sessions.end(session, 'logout', describeRequest(ctx))
+    if (session !== undefined) await sessions.end(session.sid, 'logout', describeRequest(ctx))
     else if (credentials !== undefined) await refuseThief(credentials)
     setCookie(ctx, cookie, undefined)
     ctx.set('Clear-Site-Data', settings.clearSiteData)
@@ -98,7 +98,7 @@ export function createLogin(options: {
 
   async function end(ctx: Context): Promise<void> {
     const session = authenticator.peek(ctx) ?? (await identify(ctx))
-    if (session !== undefined) await sessions.end(session, 'logout', describeRequest(ctx))
+    if (session !== undefined) await sessions.end(session.sid, 'logout', describeRequest(ctx))
     setCookie(ctx, cookie, undefined)
   }
 

@@ -35,8 +35,8 @@ export function createRefusals(options: {
 
   function report(ctx: Context, thrown: unknown): void {
     const error = toSessionError(thrown)
-    // The application's own error handling hears of bugs, and of nothing that a client can cause.
-    if (error.code === 'ERR_UNEXPECTED') ctx.app.emit('error', error.cause, ctx)
+    // What is no client's fault is also heard by the application's own error handling; a bug as what it was.
+    if (error.status >= 500) ctx.app.emit('error', isBug(error) ? error.cause : error, ctx)
     const { event } = ERROR_CODES[error.code]
     if (event === undefined) return
     // The table's `event` column names events whose payload is a Refusal.
@@ -56,9 +56,9 @@ export function createRefusals(options: {
 
   async function endStolen(ctx: Context, { code, subject }: SessionError): Promise<void> {
     if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack') return
-    if (subject?.sub === undefined || subject.sid === undefined || !mayRevoke()) return
+    if (subject?.sid === undefined || !mayRevoke()) return
     try {
-      await sessions.end({ sub: subject.sub, sid: subject.sid }, 'sidejack', describeRequest(ctx))
+      await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
     } catch (thrown) {
       // The thief is refused either way, and the revocation holds in this process.
       report(ctx, thrown)
@@ -81,4 +81,8 @@ export function createRefusals(options: {
 
 function toSessionError(thrown: unknown): SessionError {
   return isSessionError(thrown) ? thrown : new SessionError('ERR_UNEXPECTED', { cause: thrown })
+}
+
+function isBug({ code, cause }: SessionError): boolean {
+  return code === 'ERR_UNEXPECTED' && cause instanceof Error
 }

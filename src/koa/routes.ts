@@ -22,7 +22,8 @@ export function createRoutes(
   options: { readonly settings: AnswerSettings; readonly refusals: Refusals },
 ): RouterMiddleware {
   const { settings, refusals } = options
-  const router = new Router()
+  // What is matched is exactly what `protect({ optional: true })` knows as the kit's own paths.
+  const router = new Router({ strict: true, sensitive: true })
 
   function guard(handle: Route['handle']): RouterMiddleware {
     return async function route(ctx) {

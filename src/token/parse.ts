@@ -17,8 +17,9 @@ export interface ParsedToken {
 
 const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/
 
-// The last character of a part may only use the bits that bytes fill; by the part's length modulo 4.
-const CANONICAL_END = [/^/, /[^]/, /[AQgw]$/, /[AEIMQUYcgkosw048]$/] as const
+// The last character of a part may only use the bits that its bytes fill (RFC 4648 section 3.5); a part's length modulo
+// 4 says how many those are, and is never 1.
+const CANONICAL_END: Readonly<Record<number, RegExp>> = { 0: /./, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
 
 // Presence alone refuses. The first two rows carry keys or say where to fetch them (RFC 8725 section 3.10); `crit`,
 // `b64` and `cty` change what the token means, `zip` and `enc` belong to encryption.
@@ -73,8 +74,7 @@ function decodeObject(part: string): JsonObject {
   }
 }
 
-/** Whether these characters are the only spelling of their bytes: RFC 4648 section 3.5. */
+/** Whether these characters are the only spelling of their bytes. */
 function isCanonical(part: string): boolean {
-  const rest = part.length % 4
-  return rest !== 1 && (CANONICAL_END[rest]?.test(part) ?? false)
+  return CANONICAL_END[part.length % 4]?.test(part) ?? false
 }

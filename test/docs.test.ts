@@ -1,0 +1,90 @@
+// What the documents say is held against the code: every example compiles, every link leads somewhere.
+
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+import test from 'ava'
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
+
+const documents = [
+  ...readdirSync(ROOT).filter((file) => file.endsWith('.md')),
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+]
+const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => `src/${file}`)
+
+/** The TypeScript blocks of a Markdown document, or of the TSDoc comments of a source file. */
+function examplesOf(file: string): string[] {
+  const text = file.endsWith('.ts') ? read(file).replaceAll(/^ *\* ?/gm, '') : read(file)
+  return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code = '']) => code)
+}
+
+/** Gives an example the `kit` that it takes for granted. */
+function complete(code: string): string {
+  const needsKit = /\bkit\b/.test(code) && !/\bconst kit\b/.test(code)
+  return `${needsKit ? "declare const kit: import('koa-holdfast').SessionKit\n" : ''}${code}\nexport {}\n`
+}
+
+test('every example in README, docs and TSDoc compiles', async (t) => {
+  // Inside the package, so that 'koa-holdfast' is this one, and in a folder that git ignores.
+  const folder = join(ROOT, 'coverage', 'examples')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const examples = [...documents, ...sources].flatMap((file) => examplesOf(file).map((code) => ({ file, code })))
+  t.true(examples.length >= 6)
+  for (const [index, { file, code }] of examples.entries()) {
+    writeFileSync(join(folder, `${file.replaceAll(/[/.]/g, '-')}-${index}.ts`), complete(code))
+  }
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ extends: '../../test/tsconfig.json', compilerOptions: { rootDir: '.' }, include: ['*.ts'] }),
+  )
+  const { stdout } = await promisify(execFile)('npx', ['tsc', '-p', folder], { cwd: ROOT }).catch(
+    (error: { stdout: string }) => error,
+  )
+  t.is(stdout, '')
+})
+
+test("README's quick start is examples/minimal, to the letter", (t) => {
+  const [, code] = /<!-- examples\/minimal\/main\.ts -->\n+```ts\n([^]*?)```/.exec(read('README.md')) ?? []
+  t.is(code, read('examples/minimal/main.ts'))
+})
+
+test('every relative link in the documents leads to a file', (t) => {
+  const broken = documents.flatMap((file) =>
+    [...read(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
+      .map(([, target = '']) => join(dirname(file), target))
+      .filter((target) => !existsSync(join(ROOT, target)))
+      .map((target) => `${file} → ${target}`),
+  )
+  t.deepEqual(broken, [])
+})
+
+test('every test that a document names exists', (t) => {
+  const named = documents.flatMap((file) =>
+    [...read(file).matchAll(/`(test\/[\w./-]+)`/g)].map(([, path = '']) => path),
+  )
+  t.true(named.length > 5)
+  t.deepEqual(
+    named.filter((path) => !existsSync(join(ROOT, path))),
+    [],
+  )
+})
+
+test('README stays within 200 lines', (t) => {
+  t.true(read('README.md').split('\n').length <= 200)
+})
+
+test('docs/events.md names every event, and no other', async (t) => {
+  const { EVENT_NAMES } = await import('./helpers/app.ts')
+  const named = [...read('docs/events.md').matchAll(/^\| \**`(\w+)`/gm)].map(([, name = '']) => name)
+  t.deepEqual(named.toSorted(), [...EVENT_NAMES].toSorted())
+})

@@ -1,0 +1,81 @@
+// The architecture as a test: imports point one way, and each outside package is used where it belongs.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import test from 'ava'
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url))
+
+/** From the bottom up: a file imports only from its own layer or from one above its line here. */
+const LAYERS: readonly RegExp[] = [
+  /^(?:errors|events|time)\.ts$/,
+  /^(?:token|keys)\/|^fingerprint\.ts$|^store\/store\.ts$/,
+  /^(?:revocation|sessions|verifier)\.ts$/,
+  /^store\//,
+  /^(?:option-checks|options|cookie-options)\.ts$|^koa\//,
+  /^kit\.ts$/,
+  /^index\.ts$/,
+]
+
+/** Where each package may be imported. Anything that is not listed may not be imported at all. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  koa: /^koa\/|^kit\.ts$/,
+  '@koa/router': /^koa\//,
+  '@koa/bodyparser': /^koa\//,
+  'koa-session': /^koa\//,
+  jose: /^(?:token|keys)\//,
+  ms: /^time\.ts$/,
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(SRC, file), 'utf8')
+  return [...text.matchAll(/^(?:import|export)\b[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm)].map(
+    ([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '',
+  )
+}
+
+const layerOf = (file: string): number => LAYERS.findIndex((layer) => layer.test(file))
+
+test('every file of src belongs to a layer', (t) => {
+  t.true(files.length > 20)
+  t.deepEqual(
+    files.filter((file) => layerOf(file) === -1),
+    [],
+  )
+})
+
+test('imports point downwards', (t) => {
+  const wrong = files.flatMap((file) =>
+    importsOf(file)
+      .filter((from) => from.startsWith('.'))
+      .map((from) => relative(SRC, join(SRC, dirname(file), from)))
+      .filter((target) => layerOf(target) > layerOf(file))
+      .map((target) => `${file} → ${target}`),
+  )
+  t.deepEqual(wrong, [])
+})
+
+test('each package is imported only where it belongs', (t) => {
+  const wrong = files.flatMap((file) =>
+    importsOf(file)
+      .filter((from) => !from.startsWith('.') && !from.startsWith('node:'))
+      .filter((from) => !PACKAGES[from]?.test(file))
+      .map((from) => `${file} → ${from}`),
+  )
+  t.deepEqual(wrong, [])
+})
+
+test('VF-21 nothing decodes a token without verifying it, and nothing reads the environment', (t) => {
+  const wrong = files.filter((file) => /\bdecodeJwt\b|\bprocess\.env\b/.test(readFileSync(join(SRC, file), 'utf8')))
+  t.deepEqual(wrong, [])
+})
+
+test('only index.ts re-exports, and nothing is exported by default', (t) => {
+  const isBarrel = (file: string): boolean =>
+    /^export (?:type )?[{*]|^export default/m.test(readFileSync(join(SRC, file), 'utf8'))
+  t.deepEqual(files.filter(isBarrel), ['index.ts'])
+})
