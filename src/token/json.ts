@@ -21,41 +21,28 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   return Object.freeze(Object.assign(Object.create(null) as Record<string, unknown>, value))
 }
 
+// A string, with the colon behind it if it is a member's name, or a bracket. In valid JSON nothing else can hide one.
+const TOKEN = /"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?|[{}[\]]/g
+
 /** Walks text that is known to be JSON and refuses deep nesting, repeated names and `__proto__`. */
 function assertPlain(text: string): void {
   /** The names seen in each open object; undefined for an open array. */
   const open: (Set<string> | undefined)[] = []
-  for (let i = 0; i < text.length; i += 1) {
-    const character = text[i]
-    if (character === '{' || character === '[') {
-      if (open.push(character === '{' ? new Set() : undefined) > MAX_DEPTH) throw new Error('nested too deep')
-    } else if (character === '}' || character === ']') {
+  for (const [token, name = '', colon] of text.matchAll(TOKEN)) {
+    if (token === '{' || token === '[') {
+      if (open.push(token === '{' ? new Set() : undefined) > MAX_DEPTH) throw new Error('nested too deep')
+    } else if (token === '}' || token === ']') {
       open.pop()
-    } else if (character === '"') {
-      const end = endOfString(text, i)
-      // A string before a colon is a name: in valid JSON nothing else can be.
-      if (nextSignificant(text, end + 1) === ':') addName(open.at(-1), text.slice(i, end + 1))
-      i = end
+    } else if (colon !== undefined) {
+      addName(open.at(-1), name)
     }
   }
 }
 
-function addName(names: Set<string> | undefined, quoted: string): void {
+function addName(names: Set<string> | undefined, written: string): void {
   // Escapes count as what they mean: "\u0073ub" is "sub".
-  const name = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1)
+  const name = written.includes('\\') ? String(JSON.parse(`"${written}"`)) : written
   if (names?.has(name)) throw new Error('a member name comes twice')
   if (name === '__proto__') throw new Error('a member is named __proto__')
   names?.add(name)
-}
-
-function endOfString(text: string, start: number): number {
-  let i = start + 1
-  while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1
-  return i
-}
-
-function nextSignificant(text: string, start: number): string | undefined {
-  let i = start
-  while (text[i] === ' ' || text[i] === '\t' || text[i] === '\n' || text[i] === '\r') i += 1
-  return text[i]
 }
