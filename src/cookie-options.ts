@@ -62,60 +62,79 @@ const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
 /**
  * Checks the cookie options.
  *
+ * @param host - the issuer's
  * @param isLocal - whether the issuer is plain http on this machine
  * @throws TypeError for the first one that is wrong, and for what a browser would silently drop
  */
-export function resolveCookie(options: CookieOptions, isLocal: boolean): CookieSettings {
+export function resolveCookie(options: CookieOptions, host: string, isLocal: boolean): CookieSettings {
   assertKnown(options, 'cookie', KNOWN)
-  const development = boolean(options.development ?? false, 'cookie.development')
+  const { prefix = '__Secure-', name = `${prefix}Fgp`, domain, path = '/', sameSite = 'strict' } = options
+  const { crossSiteReason, lifetime = 'token' } = options
+  const { partitioned = false, tlsProxy = false, development = false } = options
+  oneOf(prefix, 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])
+  assertName(name, options.prefix)
+  const settings: CookieSettings = {
+    name: boolean(development, 'cookie.development') ? DEVELOPMENT_NAME : name,
+    domain,
+    path,
+    secure: !development,
+    sameSite: SAME_SITE[oneOf(sameSite, 'cookie.sameSite', ['strict', 'lax', 'none'])],
+    partitioned: boolean(partitioned, 'cookie.partitioned'),
+    lifetime: oneOf(lifetime, 'cookie.lifetime', ['token', 'session']),
+    tlsProxy: boolean(tlsProxy, 'cookie.tlsProxy'),
+    isLocal,
+  }
+  assertCrossSite(settings, crossSiteReason)
+  assertScope(settings, host)
   if (development && !isLocal) {
     throw new TypeError('cookie.development: expected false unless the issuer is http://localhost, got true')
   }
-  const prefix = oneOf(options.prefix ?? '__Secure-', 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])
-  const sameSite = oneOf(options.sameSite ?? 'strict', 'cookie.sameSite', ['strict', 'lax', 'none'])
-  const partitioned = boolean(options.partitioned ?? false, 'cookie.partitioned')
-  if (sameSite === 'none' && !options.crossSiteReason) {
-    throw new TypeError(
-      "cookie.sameSite: expected 'strict' or 'lax', or a cookie.crossSiteReason, got 'none' without one",
-    )
-  }
-  if (partitioned && sameSite !== 'none') {
-    throw new TypeError("cookie.partitioned: expected sameSite: 'none' beside it, since it is for embedded pages")
-  }
-  const settings: CookieSettings = {
-    name: development ? DEVELOPMENT_NAME : (options.name ?? `${prefix}Fgp`),
-    domain: options.domain,
-    path: options.path ?? '/',
-    secure: !development,
-    sameSite: SAME_SITE[sameSite],
-    partitioned,
-    lifetime: oneOf(options.lifetime ?? 'token', 'cookie.lifetime', ['token', 'session']),
-    tlsProxy: boolean(options.tlsProxy ?? false, 'cookie.tlsProxy'),
-    isLocal,
-  }
-  assertCookie(settings, development)
   return Object.freeze(settings)
 }
 
-/** RFC 6265bis sections 4.1.3 and 5.7: what a browser would silently drop is refused here. Prefixes ignore case. */
-function assertCookie({ name, domain, path }: CookieSettings, development: boolean): void {
+function assertName(name: unknown, prefix: string | undefined): void {
   if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
     throw new TypeError(`cookie.name: expected a cookie name of at most 64 characters, got ${describe(name)}`)
   }
+  if (!/^__(?:secure|host)-/i.test(name)) {
+    throw new TypeError(`cookie.name: expected one that starts with __Secure- or __Host-, got ${describe(name)}`)
+  }
+  if (prefix !== undefined && !name.toLowerCase().startsWith(prefix.toLowerCase())) {
+    throw new TypeError(`cookie.name: expected one that starts with cookie.prefix, got ${describe(name)}`)
+  }
+}
+
+/** Browsers drop SameSite=None and Partitioned without Secure. */
+function assertCrossSite({ secure, sameSite, partitioned }: CookieSettings, reason: unknown): void {
+  if (reason !== undefined && typeof reason !== 'string') {
+    throw new TypeError(`cookie.crossSiteReason: expected a sentence, got ${describe(reason)}`)
+  }
+  if (sameSite === 'None' && (!reason || !secure)) {
+    throw new TypeError(
+      "cookie.sameSite: expected 'strict' or 'lax', or a cookie.crossSiteReason and no cookie.development, got 'none'",
+    )
+  }
+  if (partitioned && sameSite !== 'None') {
+    throw new TypeError(
+      "cookie.partitioned: expected sameSite: 'none' beside it, since it is for embedded pages, got true",
+    )
+  }
+}
+
+/** RFC 6265bis sections 4.1.3 and 5.7: what a browser would silently drop is refused here. Prefixes ignore case. */
+function assertScope({ name, domain, path }: CookieSettings, host: string): void {
   if (typeof path !== 'string' || !PATH.test(path)) {
     throw new TypeError(`cookie.path: expected a path such as '/', got ${describe(path)}`)
   }
-  if (domain !== undefined && (typeof domain !== 'string' || !DOMAIN.test(domain))) {
+  if (domain !== undefined && (typeof domain !== 'string' || domain.length > 253 || !DOMAIN.test(domain))) {
     throw new TypeError(`cookie.domain: expected a domain such as 'app.example', got ${describe(domain)}`)
   }
-  const lower = name.toLowerCase()
-  const isHost = lower.startsWith('__host-')
-  if (!development && !isHost && !lower.startsWith('__secure-')) {
-    throw new TypeError(`cookie.name: expected one that starts with __Secure- or __Host-, got ${describe(name)}`)
-  }
-  if (isHost && (domain !== undefined || path !== '/')) {
+  if (/^__host-/i.test(name) && (domain !== undefined || path !== '/')) {
     throw new TypeError(
       "cookie.name: expected no cookie.domain and the path '/' beside the prefix __Host-, got another",
     )
+  }
+  if (domain !== undefined && host !== domain.toLowerCase() && !host.endsWith(`.${domain.toLowerCase()}`)) {
+    throw new TypeError(`cookie.domain: expected the issuer's host or a domain above it, got ${describe(domain)}`)
   }
 }

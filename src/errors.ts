@@ -139,7 +139,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = {
     error: 'server_error',
     event: 'transport_insecure',
     message:
-      'The issuer is https, but Koa sees a plain http request, so no cookie is set. Behind a TLS proxy ' +
+      'The issuer is https, but Koa sees a plain http request, so nothing is set or believed. Behind a TLS proxy ' +
       'set app.proxy = true (Koa then believes X-Forwarded-*), or cookie.tlsProxy = true (it does not)',
   },
   ERR_KEY_REVOKED: {
@@ -180,6 +180,8 @@ export interface SessionErrorOptions {
   readonly subject?: ErrorSubject
 }
 
+const RETRY_AFTER = '5'
+
 const BRAND = Symbol.for('koa-holdfast.SessionError')
 
 /**
@@ -203,11 +205,15 @@ export class SessionError extends Error {
 
   constructor(code: ErrorCode, options: SessionErrorOptions = {}) {
     const row = ERROR_CODES[code]
-    const { cause, headers = {}, detail, subject } = options
+    const { cause, headers, detail, subject } = options
     super(detail === undefined ? row.message : `${row.message}: ${detail}`, cause === undefined ? {} : { cause })
     this.code = code
     this.status = row.status
-    this.headers = headers
+    this.headers = {
+      'Cache-Control': 'no-store',
+      ...((row.status === 429 || row.status === 503) && { 'Retry-After': RETRY_AFTER }),
+      ...headers,
+    }
     this.subject = subject
     Object.defineProperty(this, BRAND, { value: true })
   }

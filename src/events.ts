@@ -106,9 +106,8 @@ export interface EventSink {
   emit<N extends EventName>(name: N, event: Omit<SessionEvents[N], 'time'>): void
 }
 
-// A stranger can cause these at any rate; everything else takes a credential or a right. Past the limit they are
-// counted, and the next one that is reported says how many were left out.
-const FLOODABLE = new Set<EventName>(['token_rejected', 'cross_site_refused', 'excess_rate_limit_exceeded'])
+// Refusals can come at any rate. Past the limit they are counted, and the next one that is reported says how many were
+// left out. What takes an accepted login or a right is always reported.
 const FLOOD_LIMIT = 50
 const FLOOD_WINDOW: Milliseconds = 1000
 
@@ -129,26 +128,50 @@ export function createEvents(clock: Clock): EventSink {
   }
 
   function emit<N extends EventName>(name: N, event: Omit<SessionEvents[N], 'time'>): void {
-    const time = clock()
+    const time = readClock(clock)
     let suppressed = 0
-    if (FLOODABLE.has(name)) {
+    if ('code' in event) {
       const admitted = admit(name, time)
       if (admitted === undefined) return
       suppressed = admitted
     }
-    const payload = Object.freeze({ ...event, time, ...(suppressed > 0 && { suppressed }) })
+    const payload = freezeDeep({ ...event, time, ...(suppressed > 0 && { suppressed }) })
     const diagnostics = channel(`koa-holdfast:${name}`)
     if (diagnostics.hasSubscribers) diagnostics.publish(payload)
     for (const listener of emitter.rawListeners(name)) {
-      try {
-        listener.call(emitter, payload)
-      } catch (error) {
-        process.emitWarning(`A listener of '${name}' threw: ${String(error)}`, 'SessionEventWarning')
-      }
+      // Called in a promise's name, so that what it throws and what it rejects with end in the same place.
+      void callListener(name, () => listener.call(emitter, payload) as unknown)
     }
   }
 
   return { source: emitter, emit }
+}
+
+async function callListener(name: EventName, call: () => unknown): Promise<void> {
+  try {
+    await call()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : typeof error
+    process.emitWarning(`A listener of '${name}' threw: ${reason}`, 'SessionEventWarning')
+  }
+}
+
+/** What happened is told even when the clock is what failed. */
+function readClock(clock: Clock): Milliseconds {
+  try {
+    const time = clock()
+    if (Number.isFinite(time)) return time
+  } catch {
+    // The request that needed the time has been refused for it already.
+  }
+  return Date.now()
+}
+
+function freezeDeep<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) freezeDeep(member as object)
+  }
+  return Object.freeze(value)
 }
 
 // C0, DEL and C1, and the two separators that end a line in JavaScript: what forges log lines and drives terminals.

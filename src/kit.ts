@@ -112,7 +112,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
     maxBytes: settings.maxBytes * 2,
   })
   const sessions = createSessions({ ...settings, keys, store, revocations, events })
-  const authenticator = createAuthenticator(verifier, cookie.name)
+  const authenticator = createAuthenticator(verifier, cookie)
   const refusals = createRefusals({ settings, events, sessions })
   const { authenticate, limiter } = given
   const login = createLogin({ settings, sessions, verifier, authenticator, events, authenticate, limiter })
@@ -122,6 +122,16 @@ export async function createSessionKit<Claims extends object = Record<string, un
     ...createPublicRoutes(issuer, keys.jwks),
   ]
   const ownPaths = new Set(routes.map(({ path }) => path))
+
+  /** In routes of their own, applications decide what to answer; the event is raised all the same. */
+  async function reported<T>(ctx: Context, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (thrown) {
+      refusals.report(ctx, thrown)
+      throw thrown
+    }
+  }
 
   async function close(): Promise<void> {
     revocations.close()
@@ -138,8 +148,8 @@ export async function createSessionKit<Claims extends object = Record<string, un
     // The router's own context type says more than middleware for any app may ask for.
     routes: () => createRoutes(routes, { settings, refusals }) as Koa.Middleware,
     session: (app: Koa) => createSessionMiddleware(app, { sessions, authenticator, refusals }),
-    start: login.start as SessionKit<Claims>['start'],
-    end: login.end,
+    start: (ctx: Context, subject: Subject<Claims>) => reported(ctx, () => login.start(ctx, subject as Subject)),
+    end: (ctx: Context) => reported(ctx, () => login.end(ctx)),
     revoke: sessions.revoke,
     cors: () => createCors(settings.origins),
     jwks: keys.jwks,

@@ -1,11 +1,11 @@
 // The checks that every option goes through. A TypeError names the option, what was expected and what came.
 
-import { describe } from './time.ts'
+import { describe, describeKind } from './time.ts'
 
 /** The value is an object with only these members: a misspelt option would silently leave its default in force. */
 export function assertKnown(value: unknown, group: string, known: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`${group}: expected an object, got ${describe(value)}`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${group}: expected an object, got ${describeKind(value)}`)
   }
   const stranger = Object.keys(value).find((name) => !known.includes(name))
   if (stranger !== undefined) {

@@ -8,7 +8,8 @@ import type { Context } from './koa/context.ts'
 import { assertKnown, boolean, integer, oneOf } from './option-checks.ts'
 import type { Subject } from './sessions.ts'
 import type { Store } from './store/store.ts'
-import { type Clock, describe, type Duration, parseDuration, type Seconds } from './time.ts'
+import { type Clock, describe, describeKind, type Duration, parseDuration, type Seconds } from './time.ts'
+import { isText, MAX_AUDIENCES } from './token/claims.ts'
 
 /** What a kit is made of. Only `issuer` and `authenticate` have no default; in production give `keys` and `store`. */
 export interface SessionKitOptions<Claims extends object = Record<string, unknown>> {
@@ -114,50 +115,62 @@ const KNOWN = {
  */
 export function resolveOptions(options: SessionKitOptions): Settings {
   assertKnown(options, 'options', KNOWN.options)
+  // Defaults stand in for what is left out, not for null, which may be somebody's empty setting.
   const { accessToken = {}, session = {}, fingerprint = {}, cookie = {} } = options
   assertKnown(accessToken, 'accessToken', KNOWN.accessToken)
   assertKnown(session, 'session', KNOWN.session)
   assertKnown(fingerprint, 'fingerprint', KNOWN.fingerprint)
-  const { issuer, origin, isLocal } = resolveIssuer(options.issuer)
+  const { issuer, prefix = '/auth', origins = [], onSidejack = 'reject', clearSiteData = ['storage'] } = options
+  const { hsts = false, clockTolerance = 0, clock = Date.now } = options
+  const { lifetime = '15m', maxLifetime = '1h', maxBytes = 4096 } = accessToken
+  const { absolute = '8h' } = session
+  const { format = 'base64url' } = fingerprint
+  const { host, isLocal } = resolveIssuer(issuer)
+  const { audience = issuer } = options
   assertFunctions(options)
+  assertStore(options.store)
   assertKeys(options.keys)
-  const maxLifetime = parseDuration(accessToken.maxLifetime ?? '1h', 'accessToken.maxLifetime', { max: DAY })
-  const absolute = parseDuration(session.absolute ?? '8h', 'session.absolute', { max: 400 * DAY })
+  const longest = parseDuration(maxLifetime, 'accessToken.maxLifetime', { max: DAY })
   return Object.freeze({
     issuer,
-    audience: resolveAudience(options.audience ?? issuer),
+    audience: resolveAudience(audience),
     isLocal,
-    prefix: resolvePrefix(options.prefix ?? '/auth'),
-    lifetime: parseDuration(accessToken.lifetime ?? '15m', 'accessToken.lifetime', { max: maxLifetime }),
-    maxLifetime,
-    maxBytes: integer(accessToken.maxBytes ?? 4096, 'accessToken.maxBytes', 512, 8192),
-    absolute,
-    format: oneOf(fingerprint.format ?? 'base64url', 'fingerprint.format', ['base64url', 'owasp']),
-    cookie: resolveCookie(cookie, isLocal),
-    origins: resolveOrigins(options.origins ?? [], origin),
-    onSidejack: oneOf(options.onSidejack ?? 'reject', 'onSidejack', ['reject', 'revoke']),
-    clearSiteData: resolveClearSiteData(options.clearSiteData ?? ['storage']),
-    hsts: boolean(options.hsts ?? false, 'hsts'),
-    clockTolerance: parseDuration(options.clockTolerance ?? 0, 'clockTolerance', { min: 0, max: 300 }),
-    clock: options.clock ?? Date.now,
+    prefix: resolvePrefix(prefix),
+    lifetime: parseDuration(lifetime, 'accessToken.lifetime', { max: longest }),
+    maxLifetime: longest,
+    maxBytes: integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
+    absolute: parseDuration(absolute, 'session.absolute', { max: 400 * DAY }),
+    format: oneOf(format, 'fingerprint.format', ['base64url', 'owasp']),
+    cookie: resolveCookie(cookie, host, isLocal),
+    origins: resolveOrigins(origins, issuer),
+    onSidejack: oneOf(onSidejack, 'onSidejack', ['reject', 'revoke']),
+    clearSiteData: resolveClearSiteData(clearSiteData),
+    hsts: boolean(hsts, 'hsts'),
+    clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
+    clock,
   })
 }
 
-function resolveIssuer(value: unknown): { issuer: string; origin: string; isLocal: boolean } {
-  const url = typeof value === 'string' ? parseUrl(value) : undefined
-  const isLocal = url !== undefined && url.protocol === 'http:' && isLoopback(url.hostname)
-  // Compared code point by code point later, so only the one spelling that browsers use for an origin is taken.
-  if (url === undefined || (url.protocol !== 'https:' && !isLocal) || url.origin !== value) {
+function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {
+  const url = parseOrigin(value)
+  if (url === undefined) {
     throw new TypeError(
       "issuer: expected the public origin such as 'https://app.example', without a path or a slash at the end, " +
         `and http only on localhost, got ${describe(value)}`,
     )
   }
-  return { issuer: url.origin, origin: url.origin, isLocal }
+  return { host: url.hostname, isLocal: url.protocol === 'http:' }
 }
 
-function parseUrl(value: string): URL | undefined {
-  return URL.canParse(value) ? new URL(value) : undefined
+/**
+ * An origin in the one spelling that browsers use, since it is compared code point by code point: https, or http on
+ * this machine, no wildcard.
+ */
+function parseOrigin(value: unknown): URL | undefined {
+  if (typeof value !== 'string' || value.includes('*') || !URL.canParse(value)) return undefined
+  const url = new URL(value)
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  return url.origin === value && isSafe ? url : undefined
 }
 
 function isLoopback(hostname: string): boolean {
@@ -171,18 +184,23 @@ function assertFunctions(options: SessionKitOptions): void {
       throw new TypeError(`${name}: expected a function, got ${describe(value)}`)
     }
   }
-  const store: unknown = options.store
-  const isStore = typeof store === 'object' && store !== null && 'swap' in store
-  if (store !== undefined && !isStore) {
-    throw new TypeError(`store: expected a store such as memoryStore(), got ${describe(store)}`)
-  }
+}
+
+const STORE_VERBS = ['get', 'set', 'add', 'swap', 'delete', 'list', 'close'] as const
+
+function assertStore(store: unknown): void {
+  if (store === undefined) return
+  const verbs = Object(store) as Record<string, unknown> // an object of whatever it is, to look at its members
+  const missing = STORE_VERBS.find((verb) => typeof verbs[verb] !== 'function')
+  if (missing === undefined) return
+  throw new TypeError(`store: expected a store such as memoryStore(), got ${describe(store)} without ${missing}()`)
 }
 
 function assertKeys(keys: KeySet | undefined): void {
   if (keys === undefined) return
-  if (typeof keys !== 'object' || keys === null || typeof keys.get !== 'function') {
-    const hint = keys instanceof Promise ? '; put `await` before createKeySet' : ''
-    throw new TypeError(`keys: expected what createKeySet resolves to, got ${describe(keys)}${hint}`)
+  if (typeof keys !== 'object' || keys === null || typeof keys.get !== 'function' || !Array.isArray(keys.keys)) {
+    const hint = (keys as unknown) instanceof Promise ? '; put `await` before createKeySet' : ''
+    throw new TypeError(`keys: expected what createKeySet resolves to, got ${describeKind(keys)}${hint}`)
   }
   if (keys.active === undefined) {
     throw new TypeError(
@@ -191,33 +209,30 @@ function assertKeys(keys: KeySet | undefined): void {
   }
 }
 
-function resolveAudience(value: string | readonly string[]): readonly string[] {
-  const audience = typeof value === 'string' ? [value] : value
-  const isValid =
-    Array.isArray(audience) &&
-    audience.length > 0 &&
-    audience.every((name) => typeof name === 'string' && name.length > 0 && name.length <= 255)
-  if (!isValid) throw new TypeError(`audience: expected one or more names, got ${describe(value)}`)
-  return Object.freeze([...audience])
+function resolveAudience(value: unknown): readonly string[] {
+  const audience: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (audience.length === 0 || audience.length > MAX_AUDIENCES || !audience.every(isText)) {
+    throw new TypeError(`audience: expected 1 to ${MAX_AUDIENCES} names, got ${describe(value)}`)
+  }
+  return Object.freeze([...(audience as readonly string[])]) // isText says so
 }
 
 function resolvePrefix(value: unknown): string {
-  if (typeof value === 'string' && /^(?:\/[\w.~-]+)+$/.test(value)) return value
+  // Not `/..` or the like, which browsers and proxies rewrite.
+  if (typeof value === 'string' && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(value)) return value
   throw new TypeError(`prefix: expected a path such as '/auth', got ${describe(value)}`)
 }
 
-function resolveOrigins(values: readonly string[], own: string): readonly string[] {
+function resolveOrigins(values: unknown, own: string): readonly string[] {
   if (!Array.isArray(values)) throw new TypeError(`origins: expected an array, got ${describe(values)}`)
-  for (const value of values as readonly unknown[]) {
-    const url = typeof value === 'string' ? parseUrl(value) : undefined
-    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
-    if (url?.origin !== value || !isSafe) {
-      throw new TypeError(
-        `origins: expected exact https origins such as 'https://www.app.example', no wildcards, got ${describe(value)}`,
-      )
-    }
+  const wrong = (values as unknown[]).findIndex((value) => parseOrigin(value) === undefined)
+  if (wrong !== -1) {
+    throw new TypeError(
+      "origins: expected exact https origins such as 'https://www.app.example', no wildcards, " +
+        `got ${describe(values[wrong])}`,
+    )
   }
-  return Object.freeze([own, ...values])
+  return Object.freeze([own, ...(values as string[])]) // parseOrigin says so
 }
 
 function resolveClearSiteData(values: readonly string[]): string {

@@ -39,10 +39,10 @@ export interface RevocationList {
   /**
    * Revokes. It holds in this process at once, and wherever the store reaches when the promise resolves.
    *
-   * @throws TypeError when the target is none
+   * @returns for a subject: until when its tokens are revoked; else 0
    * @throws SessionError with ERR_STORE_UNAVAILABLE when the store did not take it; it holds in this process all the same
    */
-  add(target: RevocationTarget): Promise<void>
+  add(target: RevocationTarget): Promise<Milliseconds>
   /** How many entries this process holds. */
   readonly size: number
   close(): void
@@ -53,6 +53,9 @@ interface Entry {
   /** For a subject: tokens issued until then are revoked. */
   readonly cutoff: Milliseconds
 }
+
+// Each cut-off has its own record, so that no later write can shorten it.
+const CUTOFF = /^sub ([^]+)@(\d{1,16})$/
 
 const BUCKET: Milliseconds = 60_000
 
@@ -71,6 +74,7 @@ export async function createRevocationList(options: {
 }): Promise<RevocationList> {
   const { issuer, store, clock, retention, clockTolerance } = options
   const entries = createExpiringMap(clock)
+  let latest = clock()
 
   const keyOf = {
     jti: (jti: string) => `jti ${issuer} ${jti}`,
@@ -79,37 +83,34 @@ export async function createRevocationList(options: {
     kid: (kid: string) => `kid ${kid}`,
   }
 
-  function load(record: NewRecord): void {
-    // A cut-off's record is `sub <sub>@<cutoff>`: each has its own, so a later one never shortens an earlier one.
-    const at = record.key.lastIndexOf('@')
-    const isCutoff = record.key.startsWith('sub ')
-    entries.add(isCutoff ? record.key.slice(0, at) : record.key, {
-      expires: record.expires,
-      cutoff: isCutoff ? Number(record.key.slice(at + 1)) : 0,
-    })
+  function load({ key, expires }: NewRecord): void {
+    const [, sub, cutoff = '0'] = CUTOFF.exec(key) ?? []
+    // What is no record of this list must not take it apart.
+    if (!Number.isSafeInteger(expires) || (sub === undefined && key.startsWith('sub '))) return
+    entries.add(sub === undefined ? key : keyOf.sub(sub), { expires, cutoff: Number(cutoff) })
   }
 
-  function toRecord(target: RevocationTarget): NewRecord {
-    assertTarget(target)
+  function toRecord(target: RevocationTarget): NewRecord & { readonly cutoff: Milliseconds } {
     const now = clock()
-    const expires = now + retention * 1000
-    if ('jti' in target) return { key: keyOf.jti(target.jti), value: null, expires }
-    if ('sid' in target) return { key: keyOf.sid(target.sid), value: null, expires }
+    // From the latest time there was: a token that was issued before the clock went back must not outlive this.
+    latest = Math.max(latest, now)
+    const expires = latest + retention * 1000
+    const record = (key: string) => ({ key, value: null, expires, cutoff: 0 })
+    if ('jti' in target) return record(keyOf.jti(target.jti))
+    if ('sid' in target) return record(keyOf.sid(target.sid))
     // Whoever holds a leaked key can sign a fresh token at any time, so this one stays.
-    if ('kid' in target) return { key: keyOf.kid(target.kid), value: null, expires: NEVER }
-    const cutoff = Number(target.before ?? now)
-    if (!Number.isSafeInteger(cutoff) || cutoff > now) {
-      throw new TypeError('before: expected a Date or milliseconds, not later than now, got another value')
-    }
-    const key = `${keyOf.sub(target.sub)}@${cutoff}`
-    return { key, value: null, expires }
+    if ('kid' in target) return { ...record(keyOf.kid(target.kid)), expires: NEVER }
+    const { sub, before } = target
+    // Without a time it is later than every cut-off before, and so than every token that was issued past one.
+    const cutoff = before === undefined ? Math.max(now, cutoffOf(sub) + 1) : Number(before)
+    return { ...record(`${keyOf.sub(sub)}@${cutoff}`), cutoff }
   }
+
+  const cutoffOf = (sub: string): Milliseconds => entries.get(keyOf.sub(sub))?.cutoff ?? 0
 
   // First watch, then read: what is written in between is seen twice, which does no harm, and never missed.
   const unwatch = await store.watch?.('revocation', load)
   for await (const record of store.list('revocation')) load(record)
-
-  const cutoff = (sub: string): Milliseconds => entries.get(keyOf.sub(sub))?.cutoff ?? 0
 
   return {
     has(token) {
@@ -120,20 +121,21 @@ export async function createRevocationList(options: {
         entries.hasForgotten((token.exp + clockTolerance) * 1000) ||
         entries.get(keyOf.sid(token.sid)) !== undefined ||
         entries.get(keyOf.jti(token.jti)) !== undefined ||
-        issued <= cutoff(token.sub) ||
+        issued <= cutoffOf(token.sub) ||
         entries.get(keyOf.kid(token.kid)) !== undefined
       )
     },
     hasKey: (kid) => entries.get(keyOf.kid(kid)) !== undefined,
-    cutoff,
+    cutoff: cutoffOf,
     async add(target) {
-      const record = toRecord(target)
+      const { cutoff, ...record } = toRecord(target)
       load(record)
       try {
         await store.set('revocation', record)
       } catch (cause) {
         throw new SessionError('ERR_STORE_UNAVAILABLE', { detail: 'the revocation holds in this process only', cause })
       }
+      return cutoff
     },
     get size() {
       return entries.size
@@ -142,12 +144,19 @@ export async function createRevocationList(options: {
   }
 }
 
-function assertTarget(target: RevocationTarget): void {
+/**
+ * @throws TypeError when the target is none, or its time is later than `now`: what is yet to come cannot be revoked
+ */
+export function assertTarget(target: RevocationTarget, now: Milliseconds): void {
   const { before, ...named } = { ...target } as Record<string, unknown> // whatever an application without types passes
   const [[kind, name] = [], ...others] = Object.entries(named)
   const isNamed = ['jti', 'sid', 'sub', 'kid'].includes(kind ?? '') && typeof name === 'string' && name !== ''
-  if (!isNamed || others.length > 0 || (before !== undefined && kind !== 'sub')) {
-    throw new TypeError(`target: expected { jti }, { sid }, { sub, before? } or { kid }, got ${describe(target)}`)
+  const time = Number(before ?? 0)
+  const isTimed = before === undefined || (kind === 'sub' && Number.isSafeInteger(time) && time <= now)
+  if (!isNamed || others.length > 0 || !isTimed) {
+    throw new TypeError(
+      `target: expected { jti }, { sid }, { sub, before? } until now or { kid }, got ${describe(target)}`,
+    )
   }
 }
 

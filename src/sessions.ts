@@ -7,7 +7,7 @@ import type { EventSink, RequestInfo, SessionEvents } from './events.ts'
 import { digestFingerprint, drawFingerprint, FINGERPRINT_FORMATS, type FingerprintFormat } from './fingerprint.ts'
 import type { Key } from './keys/key.ts'
 import type { KeySet } from './keys/key-set.ts'
-import type { RevocationList, RevocationTarget } from './revocation.ts'
+import { assertTarget, type RevocationList, type RevocationTarget } from './revocation.ts'
 import type { Store, StoreRecord } from './store/store.ts'
 import { type Clock, type Milliseconds, type Seconds, toNumericDate } from './time.ts'
 import type { ClaimRules } from './token/claims.ts'
@@ -49,7 +49,7 @@ export type SessionData = Readonly<Record<string, unknown>>
 /** The sessions of one kit. */
 export interface Sessions {
   /** Draws a session, its token and its fingerprint. */
-  start(subject: Subject, request?: RequestInfo): Promise<StartedSession>
+  start(subject: Subject): Promise<StartedSession>
   /** Ends a session: every token of it is refused when this resolves, in this process even before. */
   end(sid: string, reason: EndReason, request?: RequestInfo): Promise<void>
   /** Revokes, and ends the sessions that this leaves without a usable token. */
@@ -62,7 +62,8 @@ export interface Sessions {
 
 interface SessionValue {
   readonly sub: string
-  readonly created: Milliseconds
+  /** The `iat_ms` of the token. */
+  readonly issued: Milliseconds
   readonly data?: SessionData
 }
 
@@ -81,6 +82,9 @@ export interface SessionsOptions extends ClaimRules {
   readonly clock: Clock
 }
 
+// Each try that fails is another's success, so this many in a row is a store that does not swap.
+const MAX_SWAPS = 100
+
 /** Makes the sessions of one kit. */
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, revocations, events, format, clock, issuer } = options
@@ -92,13 +96,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     return key
   }
 
-  async function start(subject: Subject, request?: RequestInfo): Promise<StartedSession> {
+  async function start(subject: Subject): Promise<StartedSession> {
     const { sub, claims: custom = {}, scope, acr, amr } = subject
     const key = activeKey()
+    const now = clock()
     // After "revoke everything of this subject" the next login works at once, so its token is later than the cut-off.
-    const issued = Math.max(clock(), revocations.cutoff(sub) + 1)
-    const iat = toNumericDate(issued)
-    const expires = issued + options.absolute * 1000
+    const issued = Math.max(now, revocations.cutoff(sub) + 1)
+    const iat = toNumericDate(now)
+    const expires = now + options.absolute * 1000
     const exp = Math.min(iat + options.lifetime, toNumericDate(expires))
     const [sid, jti] = [drawIdentifier(), drawIdentifier()]
     const fingerprint = drawFingerprint(format)
@@ -119,11 +124,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       [FINGERPRINT_FORMATS[format].claim]: digestFingerprint(fingerprint, format),
     }
     const accessToken = await signToken(key, claims, custom, options)
-    const value: SessionValue = { sub, created: issued }
+    const value: SessionValue = { sub, issued }
     await attempt(() => store.add('session', { key: sid, value, expires, group: sub }))
-    const context = { sub, sid, ...(request && { request }) }
-    events.emit('session_created', { ...context, expires })
-    events.emit('authn_token_created', { ...context, jti, exp })
     return { sub, sid, jti, accessToken, exp, fingerprint, expires }
   }
 
@@ -140,22 +142,29 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function revoke(target: RevocationTarget): Promise<void> {
+    assertTarget(target, clock())
     if ('sid' in target) return end(target.sid, 'revoked')
-    if (!('sub' in target)) {
-      await revocations.add(target)
-      return events.emit('authn_token_revoked', { target })
-    }
-    const { sub } = target
-    const before = Number(target.before ?? clock())
-    await revocations.add({ sub, before })
-    events.emit('authn_token_revoked', { target: { sub, before } })
+    let before = await revocations.add(target)
+    if ('sub' in target) before = await endAll(target.sub, before, target.before === undefined)
+    events.emit('authn_token_revoked', { target: 'sub' in target ? { sub: target.sub, before } : target })
+  }
+
+  /** Ends the sessions of a subject up to a cut-off, which moves on for sessions that another clock dated later. */
+  async function endAll(sub: string, cutoff: Milliseconds, isUntilNow: boolean): Promise<Milliseconds> {
+    const sessions: { sid: string; issued: Milliseconds }[] = []
     await attempt(async () => {
       for await (const { key: sid, value } of store.list('session', sub)) {
         // The cast holds: only start() and writeData() write this table.
-        if ((value as SessionValue).created > before || !(await store.delete('session', sid))) continue
-        events.emit('session_expired', { sub, sid, reason: 'revoked' })
+        sessions.push({ sid, issued: (value as SessionValue).issued })
       }
     })
+    const latest = sessions.reduce((time, { issued }) => Math.max(time, issued), cutoff)
+    const before = isUntilNow && latest > cutoff ? await revocations.add({ sub, before: latest }) : cutoff
+    for (const { sid, issued } of sessions) {
+      if (issued > before || !(await attempt(() => store.delete('session', sid)))) continue
+      events.emit('session_expired', { sub, sid, reason: 'revoked' })
+    }
+    return before
   }
 
   async function read(sid: string): Promise<StoreRecord<SessionValue> | undefined> {
@@ -165,12 +174,13 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   async function writeData(sid: string, data: SessionData): Promise<boolean> {
     // Data lives in the session's own record, so it cannot outlive it; swap refuses when the record changed or is gone.
-    for (;;) {
+    for (let tries = 0; tries < MAX_SWAPS; tries += 1) {
       const record = await read(sid)
       if (record === undefined) return false
       const next = { ...record, value: { ...record.value, data } }
       if (await attempt(() => store.swap('session', next))) return true
     }
+    throw new SessionError('ERR_STORE_UNAVAILABLE', { detail: `${MAX_SWAPS} others were faster` })
   }
 
   return { start, end, revoke, readData: async (sid) => (await read(sid))?.value.data, writeData }

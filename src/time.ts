@@ -42,14 +42,19 @@ function toSeconds(value: unknown): Seconds | undefined {
   if (typeof value !== 'string' || !NUMBER_AND_UNIT.test(value)) return undefined
   // The cast is safe: `ms` answers undefined, which the type does not say, for a unit it does not know.
   const milliseconds = ms(value as ms.StringValue) as number | undefined
-  return milliseconds === undefined ? undefined : milliseconds / 1000
+  // Rounded, since '1.1h' is no whole number of milliseconds in binary.
+  return milliseconds === undefined ? undefined : Math.round(milliseconds) / 1000
 }
 
 /** Describes a rejected option value without repeating a long one. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') {
-    return value.length > 40 ? `a string of ${value.length} characters` : JSON.stringify(value)
-  }
+  if (typeof value === 'string' && value.length <= 40) return JSON.stringify(value)
+  return describeKind(value)
+}
+
+/** Describes a rejected value that may be a secret: only what kind it is. */
+export function describeKind(value: unknown): string {
+  if (typeof value === 'string') return `a string of ${value.length} characters`
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
   if (typeof value === 'function') return 'a function'

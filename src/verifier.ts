@@ -1,6 +1,6 @@
 // The ordered checks that turn a token and a cookie into a verified session. No Koa, no store, no private key.
 
-import { type ErrorSubject, SessionError } from './errors.ts'
+import { type ErrorSubject, isSessionError, SessionError } from './errors.ts'
 import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from './fingerprint.ts'
 import type { Key } from './keys/key.ts'
 import type { KeySet } from './keys/key-set.ts'
@@ -53,7 +53,7 @@ export interface Verifier {
 /** What a verifier needs. */
 export interface VerifierOptions extends ClaimRules {
   readonly keys: Pick<KeySet, 'get'>
-  readonly revocations: Pick<RevocationList, 'has'>
+  readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
   readonly maxBytes: number
   readonly clock: Clock
@@ -62,7 +62,7 @@ export interface VerifierOptions extends ClaimRules {
 /** Makes a verifier. */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { keys, revocations, format, clock } = options
-  const { claim } = FINGERPRINT_FORMATS[format]
+  const { claim, digest } = FINGERPRINT_FORMATS[format]
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
   async function authenticate(token: string): Promise<{ auth: Auth; key: Key }> {
@@ -70,7 +70,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const key = findKey(parsed.kid)
     await verifySignature(parsed, key)
     const claims = assertClaims(parsed.payload, options)
-    if (typeof parsed.payload[claim] !== 'string') throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+    const fingerprint = parsed.payload[claim]
+    if (typeof fingerprint !== 'string' || !digest.test(fingerprint)) {
+      throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+    }
     return { auth: toAuth(claims), key }
   }
 
@@ -101,10 +104,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function identify({ token, fingerprints }: Credentials): Promise<Auth | undefined> {
     try {
-      const { auth } = await authenticate(token)
-      return findFingerprintFault(auth, fingerprints) === undefined ? auth : undefined
-    } catch {
-      return undefined
+      const { auth, key } = await authenticate(token)
+      // Who holds a leaked key can make a pair for any session.
+      if (revocations.hasKey(key.kid)) return undefined
+      const fault = findFingerprintFault(auth, fingerprints)
+      // With the right fingerprint among several it is its owner who asks, and may log out.
+      return fault === undefined || fault === 'ERR_FINGERPRINT_AMBIGUOUS' ? auth : undefined
+    } catch (error) {
+      if (isSessionError(error)) return undefined
+      throw error
     }
   }
 

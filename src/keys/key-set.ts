@@ -1,6 +1,7 @@
 // The keys of one issuer: one signs, all verify. RFC 7517 section 5.
 
-import { describe } from '../time.ts'
+import { assertKnown } from '../option-checks.ts'
+import { describeKind } from '../time.ts'
 import { type Algorithm, isSymmetric } from './algorithms.ts'
 import { generateKey } from './generate.ts'
 import { importKeys, type KeyInput } from './import.ts'
@@ -43,15 +44,13 @@ export interface KeySetOptions {
  * ```
  */
 export async function createKeySet(options: KeySetOptions = {}): Promise<KeySet> {
+  assertKnown(options, 'options', ['algorithm', 'keys'])
   const { algorithm, keys: inputs } = options
   if (inputs !== undefined && (!Array.isArray(inputs) || inputs.length === 0)) {
-    throw new TypeError(`keys: expected an array with at least one key, got ${describe(inputs)}`)
+    throw new TypeError(`keys: expected an array with at least one key, got ${describeKind(inputs)}`)
   }
   const imported = await Promise.all(
-    // A generated JWK names its algorithm; the caller's `algorithm` is for keys that name none.
-    (inputs ?? [await generateKey(algorithm)]).map((input) =>
-      importKeys(input, algorithm === undefined ? {} : { algorithm }),
-    ),
+    (inputs ?? [await generateKey(algorithm)]).map((input) => importKeys(input, { algorithm, isDefault: true })),
   )
   const keys = imported.flat()
   assertDistinct(keys)

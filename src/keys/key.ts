@@ -1,20 +1,14 @@
 // One key with its one algorithm: checked when it is made, then held as non-extractable CryptoKeys.
 // RFC 7517, RFC 7638, RFC 8725 sections 3.1 and 3.5.
 
-import {
-  createHmac,
-  createPublicKey,
-  type KeyObject,
-  sign as signBytes,
-  verify as verifyBytes,
-  webcrypto,
-} from 'node:crypto'
+import { createHmac, createPublicKey, type KeyObject, webcrypto } from 'node:crypto'
 
 import { calculateJwkThumbprint, type CryptoKey, importJWK, type JWK } from 'jose'
 
 import { describe } from '../time.ts'
 import { type Algorithm, ALGORITHMS, inferAlgorithm, isSymmetric } from './algorithms.ts'
 import { assertSecret } from './secret.ts'
+import { assertPair, assertStrength } from './strength.ts'
 
 /** The public half of a key as the JWKS route shows it (RFC 7517 section 4). */
 export interface PublicJwk extends JWK {
@@ -38,10 +32,28 @@ export interface Key {
   readonly signingKey: CryptoKey | undefined
 }
 
+/** The algorithm that the caller names, for a key that may name one itself. */
+export interface WantedAlgorithm {
+  readonly algorithm: Algorithm | undefined
+  /** Whether it is only for keys that name none. */
+  readonly isDefault: boolean
+}
+
 /** What a `kid` may look like: an exact map key and nothing else (RFC 8725 section 3.10). */
 export const KID: RegExp = /^[\w.~:+=-]{1,128}$/
 
-const MODULUS_BITS = 2048
+// Keys that this module made: an object that merely looks like one is input, not a key.
+const made = new WeakSet<object>()
+
+/** Whether it is a key that was checked here. */
+export function isKey(value: object): value is Key {
+  return made.has(value)
+}
+
+function seal(key: Key): Key {
+  made.add(Object.freeze(key))
+  return key
+}
 
 /**
  * Makes a key from what node:crypto parsed.
@@ -59,21 +71,18 @@ export async function createKey(
   const publicMembers = exportJwk(publicKey)
   const alg = options.algorithm ?? inferAlgorithm(publicMembers)
   assertFits(publicMembers, alg)
-  assertStrength(publicKey)
+  assertStrength(publicKey, publicMembers)
   if (keyObject.type === 'private') assertPair(keyObject, publicKey)
   const thumbprint = await calculateJwkThumbprint(publicMembers)
   const kid = options.kid ?? thumbprint
   assertKid(kid)
-  const use = (key: KeyObject): Promise<CryptoKey> =>
-    // The cast holds for every JWK that is not `oct`.
-    importJWK(exportJwk(key), alg, { extractable: key.type === 'public' }) as Promise<CryptoKey>
-  return Object.freeze({
+  return seal({
     kid,
     alg,
     thumbprint,
     publicJwk: Object.freeze({ ...publicMembers, kid, alg, use: 'sig' } as const),
-    verifyingKey: await use(publicKey),
-    signingKey: keyObject.type === 'private' ? await use(keyObject) : undefined,
+    verifyingKey: await toCryptoKey(publicKey, alg),
+    signingKey: keyObject.type === 'private' ? await toCryptoKey(keyObject, alg) : undefined,
   })
 }
 
@@ -84,11 +93,12 @@ export async function createKey(
  */
 export async function createSecretKey(
   secret: Uint8Array,
-  options: { readonly algorithm: Algorithm; readonly kid?: string | undefined },
+  options: { readonly algorithm?: Algorithm | undefined; readonly kid?: string | undefined },
 ): Promise<Key> {
-  const { bytes, hash } = ALGORITHMS[options.algorithm]
+  const { algorithm = inferAlgorithm({ kty: 'oct' }) } = options
+  const { bytes, hash } = ALGORITHMS[algorithm]
   if (bytes === undefined || hash === undefined) {
-    throw new TypeError(`algorithm: expected 'HS256', 'HS384' or 'HS512' for a secret, got '${options.algorithm}'`)
+    throw new TypeError(`algorithm: expected 'HS256', 'HS384' or 'HS512' for a secret, got '${algorithm}'`)
   }
   assertSecret(secret, bytes)
   // Not the thumbprint: RFC 7638 section 7 warns that one of a secret helps to guess it when published, and a kid is.
@@ -96,14 +106,23 @@ export async function createSecretKey(
   const kid = options.kid ?? thumbprint
   assertKid(kid)
   const key = await webcrypto.subtle.importKey('raw', secret, { name: 'HMAC', hash }, false, ['sign', 'verify'])
-  return Object.freeze({
+  return seal({
     kid,
-    alg: options.algorithm,
+    alg: algorithm,
     thumbprint,
     publicJwk: undefined,
     verifyingKey: key,
     signingKey: key,
   })
+}
+
+async function toCryptoKey(key: KeyObject, alg: Algorithm): Promise<CryptoKey> {
+  try {
+    // The cast holds for every JWK that is not `oct`.
+    return (await importJWK(exportJwk(key), alg, { extractable: key.type === 'public' })) as CryptoKey
+  } catch (cause) {
+    throw new TypeError('key: expected a key that WebCrypto can use, got one that it refuses', { cause })
+  }
 }
 
 function exportJwk(key: KeyObject): JWK & { kty: string } {
@@ -122,28 +141,6 @@ function assertFits(jwk: JWK, alg: Algorithm): void {
   if (jwk.kty === kty && (crv === undefined || jwk.crv === crv)) return
   const wanted = isSymmetric(alg) ? 'a secret' : `a key of kty ${kty}${crv === undefined ? '' : ` on ${crv}`}`
   throw new TypeError(`key: expected ${wanted} for ${alg}, got kty ${jwk.kty}${jwk.crv ? ` on ${jwk.crv}` : ''}`)
-}
-
-function assertStrength(publicKey: KeyObject): void {
-  const { modulusLength, publicExponent } = publicKey.asymmetricKeyDetails ?? {}
-  if (modulusLength !== undefined && modulusLength < MODULUS_BITS) {
-    throw new TypeError(
-      `key: expected an RSA modulus of at least ${MODULUS_BITS} bits, got ${modulusLength}; ` +
-        'make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072',
-    )
-  }
-  if (publicExponent !== undefined && (publicExponent < 3n || publicExponent % 2n === 0n)) {
-    throw new TypeError('key: expected an odd RSA exponent of at least 3 (65537 is usual), got another one')
-  }
-}
-
-/** A JWK can carry a private part that belongs to another public part; signatures would never verify. */
-function assertPair(privateKey: KeyObject, publicKey: KeyObject): void {
-  const probe = Buffer.from('koa-holdfast key probe')
-  const hash = privateKey.asymmetricKeyType === 'ed25519' ? null : 'sha256'
-  if (!verifyBytes(hash, probe, publicKey, signBytes(hash, probe, privateKey))) {
-    throw new TypeError('key: expected private and public parts of one key, got parts of two')
-  }
 }
 
 function assertKid(kid: string): void {

@@ -5,7 +5,7 @@ import type { JWK } from 'jose'
 
 const MAGIC = Buffer.from('openssh-key-v1\0', 'latin1')
 const ARMOUR = /^-----BEGIN OPENSSH PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END OPENSSH PRIVATE KEY-----\s*$/
-const PUBLIC_LINE = /^(?<type>[a-z0-9-]{1,64}) (?<body>[A-Za-z0-9+/]+={0,2})(?: [^\r\n]*)?\s*$/
+const PUBLIC_LINE = /^(?<type>[a-z0-9-]{1,64}) (?<body>[A-Za-z0-9+/]+={0,2})(?: .*)?$/
 
 interface KeyType {
   /** Reads the public members, and with `secret` the private ones that follow in a private key file. */

@@ -1,7 +1,15 @@
 // What an HMAC secret must look like: as long as the hash (RFC 7518 section 3.2) and not a thing people type or
 // publish. This finds careless secrets, it does not measure entropy: only a generator gives that.
 
+import { createHash, createPublicKey } from 'node:crypto'
+
 const HINT = 'make one with crypto.randomBytes(64), or in a shell: openssl rand -base64 64, and decode it'
+
+// SHA-256 of secrets that stand in specifications, and so in everyone's tests.
+const PUBLISHED: ReadonlySet<string> = new Set([
+  'e329a7adf182cfd9f68bee2b29894080ec019b6406eb7d906d286b33c2e53d7b', // RFC 7515 appendix A.1.1
+  '73ec74458059c70cae3f0ade8663fe0da1dc4b114ed8cdac75364140b4458a4c', // RFC 7520 section 3.5
+])
 
 const PRINTABLE = /^[\x20-\x7e\s]*$/
 const HEX = /^(?:[0-9a-f]{2})+$|^(?:[0-9A-F]{2})+$/
@@ -23,20 +31,39 @@ function weakness(secret: Uint8Array, least: number): string | undefined {
   if (isRepetition(secret)) return 'a repeated pattern'
   if (isSequence(secret)) return 'a counted sequence'
   if (new Set(secret).size < 12) return 'few different bytes'
+  if (isPublicKey(secret)) return 'a public key'
+  if (PUBLISHED.has(createHash('sha256').update(secret).digest('hex'))) return 'a published example'
   const text = Buffer.from(secret).toString('latin1')
   if (!PRINTABLE.test(text)) return undefined
   if (text.includes('-----BEGIN') || /^(?:ssh-|ecdsa-)/.test(text)) return 'a key file'
   if (!HEX.test(text) && !BASE64.test(text)) return 'text that somebody may have typed'
-  const decoded = Buffer.from(text, HEX.test(text) ? 'hex' : 'base64').byteLength
-  if (decoded < least) return `text that encodes only ${decoded} bytes`
-  return HEX.test(text) || looksDrawn(text) ? undefined : 'text that looks like words'
+  const decoded = Buffer.from(text, HEX.test(text) ? 'hex' : 'base64')
+  if (decoded.byteLength < least) return `text that encodes only ${decoded.byteLength} bytes`
+  if (!HEX.test(text) && !looksDrawn(text)) return 'text that looks like words'
+  // Hex or base64 adds nothing: what it encodes is the secret.
+  return weakness(decoded, least)
 }
 
-/** Base64 of random bytes has all three classes of characters; words strung together mostly have not. */
+/** DER of a public key, or of a certificate: as public as it gets (CVE-2016-10555 and its kin). */
+function isPublicKey(secret: Uint8Array): boolean {
+  if (secret[0] !== 0x30) return false
+  const key = Buffer.from(secret)
+  return (['spki', 'pkcs1'] as const).some((type) => {
+    try {
+      createPublicKey({ key, format: 'der', type })
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Base64 of random bytes has all three classes of characters, well mixed; words strung together have not. */
 function looksDrawn(text: string): boolean {
-  const classes = /[a-z]/.test(text) && /[A-Z]/.test(text) && /[0-9]/.test(text)
-  // Fourteen letters of one case in a row come up by chance in 1 of 4,000 secrets of 86 characters.
-  return classes && !/[a-z]{14}|[A-Z]{14}/.test(text) && !/secret|passw|token/i.test(text)
+  const hasAll = /[a-z]/.test(text) && /[A-Z]/.test(text) && /[0-9]/.test(text)
+  // One small letter after another: about 1 in 6 places by chance, most places in words.
+  const pairs = text.match(/(?<=[a-z])[a-z]/g)?.length ?? 0
+  return hasAll && pairs < text.length * 0.45 && !/[a-z]{14}|[A-Z]{14}|secret|passw|token/i.test(text)
 }
 
 function isRepetition(bytes: Uint8Array): boolean {

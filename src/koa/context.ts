@@ -4,8 +4,8 @@ import type { Middleware, ParameterizedContext } from 'koa'
 
 import type { Auth } from '../verifier.ts'
 
-/** Any Koa context. */
-export type Context = ParameterizedContext
+/** Any Koa context. The body is there once a body parser has run: the kit's own, in `authenticate`. */
+export type Context = ParameterizedContext & { readonly request: { readonly body?: unknown } }
 
 /** The state behind `protect()`. For a typed router: `new Router<AuthState<MyClaims>>()`. */
 export interface AuthState<Claims extends object = Record<string, unknown>> {

@@ -32,7 +32,7 @@ export function readCookies(request: IncomingMessage, name: string): string[] {
  *
  * @param value - the value, or undefined to delete the cookie
  * @param maxAge - how long it lives; undefined until the browser closes
- * @throws SessionError with ERR_TRANSPORT_INSECURE when the browser would have to send it over plain http
+ * @throws SessionError with ERR_TRANSPORT_INSECURE
  */
 export function setCookie(ctx: Context, settings: CookieSettings, value: string | undefined, maxAge?: Seconds): void {
   assertTransport(ctx, settings)
@@ -66,7 +66,12 @@ function serializeCookie(settings: CookieSettings, value: string, maxAge: Second
   ].join('; ')
 }
 
-function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: CookieSettings): void {
+/**
+ * Demands that the request came over https, as far as Koa can tell: what is sent in the clear is not secret any more.
+ *
+ * @throws SessionError with ERR_TRANSPORT_INSECURE
+ */
+export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: CookieSettings): void {
   // A browser takes Secure cookies from http://localhost, and without Secure the issuer is on localhost anyway.
   if (!secure || isLocal || tlsProxy || ctx.secure) return
   throw new SessionError('ERR_TRANSPORT_INSECURE')

@@ -54,5 +54,6 @@ function isAllowed(headers: IncomingHttpHeaders, rule: CrossSiteRule): boolean {
 function isListedOrigin({ origin, referer }: IncomingHttpHeaders, rule: CrossSiteRule): boolean | undefined {
   if (origin !== undefined) return rule.origins.includes(origin)
   if (referer === undefined) return undefined
-  return URL.canParse(referer) && rule.origins.includes(new URL(referer).origin)
+  // No other scheme: a `blob:` URL has the origin of the page that made it.
+  return /^https?:/.test(referer) && URL.canParse(referer) && rule.origins.includes(new URL(referer).origin)
 }

@@ -1,6 +1,6 @@
 // Login, logout, and the same for applications with routes of their own. RFC 6749 section 5.1 for the answer.
 
-import { SessionError } from '../errors.ts'
+import { ERROR_CODES, isSessionError, SessionError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import type { SessionKitOptions, Settings } from '../options.ts'
 import type { Sessions, Subject } from '../sessions.ts'
@@ -8,7 +8,7 @@ import { type Seconds, toNumericDate } from '../time.ts'
 import type { Auth, Credentials, Verifier } from '../verifier.ts'
 import { readJsonBody } from './body.ts'
 import type { Context } from './context.ts'
-import { setCookie } from './cookies.ts'
+import { assertTransport, setCookie } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
 import { assertSameSite, type CrossSiteRule } from './cross-site.ts'
 import type { Authenticator } from './protect.ts'
@@ -52,9 +52,8 @@ export function createLogin(options: {
   async function login(ctx: Context): Promise<void> {
     assertSameSite(ctx, rule)
     const wait = await options.limiter?.(ctx, 'login')
-    if (wait !== undefined) {
-      throw new SessionError('ERR_RATE_LIMITED', { headers: { 'Retry-After': String(Math.ceil(wait)) } })
-    }
+    if (wait !== undefined)
+      throw new SessionError('ERR_RATE_LIMITED', { headers: { 'Retry-After': toRetryAfter(wait) } })
     await readJsonBody(ctx)
     const subject = await options.authenticate?.(ctx)
     if (!subject) throw new SessionError('ERR_LOGIN_FAILED')
@@ -63,16 +62,18 @@ export function createLogin(options: {
 
   async function start(ctx: Context, subject: Subject): Promise<TokenResponse> {
     assertSameSite(ctx, rule)
+    assertTransport(ctx, cookie)
     const presented = await identify(ctx)
     const request = describeRequest(ctx)
-    const started = await sessions.start(subject, request)
-    const { accessToken, sub, sid, fingerprint, exp } = started
-    const expiresIn = exp - toNumericDate(settings.clock())
-    setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
+    const { accessToken, sub, sid, jti, fingerprint, exp, expires } = await sessions.start(subject)
     // Only now: a login that fails must not cost the session that is there.
     if (presented !== undefined) await sessions.end(presented.sid, 'login', request)
-    events.emit('authn_login_success', { sub, sid, request })
+    const expiresIn = exp - toNumericDate(settings.clock())
     harden(ctx, settings)
+    setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
+    events.emit('authn_login_success', { sub, sid, request })
+    events.emit('session_created', { sub, sid, expires, request })
+    events.emit('authn_token_created', { sub, sid, jti, exp, request })
     return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, sid }
   }
 
@@ -83,7 +84,7 @@ export function createLogin(options: {
     if (session !== undefined) await sessions.end(session.sid, 'logout', describeRequest(ctx))
     else if (credentials !== undefined) await refuseThief(credentials)
     setCookie(ctx, cookie, undefined)
-    ctx.set('Clear-Site-Data', settings.clearSiteData)
+    if (settings.clearSiteData !== '') ctx.set('Clear-Site-Data', settings.clearSiteData)
     ctx.status = 204
   }
 
@@ -92,11 +93,12 @@ export function createLogin(options: {
     try {
       await verifier.verify(credentials)
     } catch (error) {
-      if (error instanceof SessionError && error.code.startsWith('ERR_FINGERPRINT')) throw error
+      if (!isSessionError(error) || ERROR_CODES[error.code].event === 'sidejack') throw error
     }
   }
 
   async function end(ctx: Context): Promise<void> {
+    assertSameSite(ctx, rule)
     const session = authenticator.peek(ctx) ?? (await identify(ctx))
     if (session !== undefined) await sessions.end(session.sid, 'logout', describeRequest(ctx))
     setCookie(ctx, cookie, undefined)
@@ -112,10 +114,15 @@ export function createLogin(options: {
     try {
       return readCredentials(ctx.req, cookie.name)
     } catch (error) {
-      if (error instanceof SessionError && error.code === 'ERR_CREDENTIALS_AMBIGUOUS') throw error
+      if (!isSessionError(error) || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') throw error
       return undefined
     }
   }
 
   return { login, logout, start, end }
+}
+
+/** A whole number of seconds from 1 to a day, whatever the limiter answered: that it answered closes the door. */
+function toRetryAfter(wait: Seconds): string {
+  return String(Math.min(Math.max(Math.ceil(Number(wait)) || 1, 1), 86_400))
 }

@@ -3,7 +3,10 @@
 import { SessionError } from '../errors.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import type { Auth, Verifier } from '../verifier.ts'
+import type { CookieSettings } from '../cookie-options.ts'
+import { assertKnown, boolean } from '../option-checks.ts'
 import type { AuthState, Context, OptionalAuthState, StateMiddleware } from './context.ts'
+import { assertTransport } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
 import type { Refusals } from './refusals.ts'
 import type { Demands } from './respond.ts'
@@ -35,15 +38,16 @@ export interface Authenticator {
 }
 
 /** Makes the authenticator of one kit. */
-export function createAuthenticator(verifier: Verifier, cookieName: string): Authenticator {
+export function createAuthenticator(verifier: Verifier, cookie: CookieSettings): Authenticator {
   // Not in ctx.state, which anybody can write to.
   const verified = new WeakMap<object, Auth>()
   return {
     async authenticate(ctx) {
       const known = verified.get(ctx.req)
       if (known !== undefined) return known
-      const credentials = readCredentials(ctx.req, cookieName)
+      const credentials = readCredentials(ctx.req, cookie.name)
       if (credentials === undefined) return undefined
+      assertTransport(ctx, cookie)
       const auth = await verifier.verify(credentials)
       verified.set(ctx.req, auth)
       return auth
@@ -67,7 +71,8 @@ export function createProtect<Claims extends object>(options: {
   const { authenticator, refusals, clock, isOwnPath } = options
 
   function createMiddleware(settings: ProtectOptions = {}): StateMiddleware<AuthState<Claims>> {
-    const { optional = false } = settings
+    assertKnown(settings, 'protect', KNOWN)
+    const optional = boolean(settings.optional ?? false, 'optional')
     const demands = resolveDemands(settings)
 
     return async function protect(ctx, next) {
@@ -98,19 +103,25 @@ function resolveDemands({ scope, maxTokenAge, acr }: ProtectOptions): Demands {
   }
 }
 
+const KNOWN = ['optional', 'scope', 'maxTokenAge', 'acr'] as const
+
 // The characters of RFC 6749 section 3.3, so that the challenge can quote them.
 const LIST = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 function toList(value: string | readonly string[], name: string): string {
-  const list = Array.isArray(value) ? value.join(' ') : value
-  if (typeof list === 'string' && LIST.test(list)) return list
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (list.every((item) => typeof item === 'string') && LIST.test(list.join(' '))) return list.join(' ')
   throw new TypeError(`${name}: expected names without spaces or quotes, space-delimited or in an array, got others`)
 }
 
-function assertDemands({ scope, claims }: Auth, demands: Demands, now: Milliseconds): void {
-  if (demands.scope?.split(' ').some((name) => !scope.includes(name))) throw new SessionError('ERR_SCOPE_INSUFFICIENT')
-  const isTooOld =
-    demands.maxAge !== undefined && (claims.auth_time === undefined || now / 1000 - claims.auth_time > demands.maxAge)
+function assertDemands({ sub, sid, jti, scope, claims }: Auth, demands: Demands, now: Milliseconds): void {
+  const subject = { sub, sid, jti }
+  if (demands.scope?.split(' ').some((name) => !scope.includes(name))) {
+    throw new SessionError('ERR_SCOPE_INSUFFICIENT', { subject })
+  }
+  const age = now / 1000 - (claims.auth_time ?? -Infinity)
+  // Not `>`: whatever is no number is too old.
+  const isTooOld = demands.maxAge !== undefined && !(age <= demands.maxAge)
   const isTooWeak = demands.acr !== undefined && !demands.acr.split(' ').includes(claims.acr ?? '')
-  if (isTooOld || isTooWeak) throw new SessionError('ERR_AUTHENTICATION_INSUFFICIENT')
+  if (isTooOld || isTooWeak) throw new SessionError('ERR_AUTHENTICATION_INSUFFICIENT', { subject })
 }

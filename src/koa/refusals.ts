@@ -35,8 +35,6 @@ export function createRefusals(options: {
 
   function report(ctx: Context, thrown: unknown): void {
     const error = toSessionError(thrown)
-    // What is no client's fault is also heard by the application's own error handling; a bug as what it was.
-    if (error.status >= 500) ctx.app.emit('error', isBug(error) ? error.cause : error, ctx)
     const { event } = ERROR_CODES[error.code]
     if (event === undefined) return
     // The table's `event` column names events whose payload is a Refusal.
@@ -55,10 +53,9 @@ export function createRefusals(options: {
   }
 
   async function endStolen(ctx: Context, { code, subject }: SessionError): Promise<void> {
-    if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack') return
-    if (subject?.sid === undefined || !mayRevoke()) return
+    if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack' || subject?.sid === undefined) return
     try {
-      await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
+      if (mayRevoke()) await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
     } catch (thrown) {
       // The thief is refused either way, and the revocation holds in this process.
       report(ctx, thrown)
@@ -71,9 +68,15 @@ export function createRefusals(options: {
 
   async function answer(ctx: Context, thrown: unknown, demands?: Demands): Promise<void> {
     const error = toSessionError(thrown)
-    report(ctx, error)
-    await endStolen(ctx, error)
-    respond(ctx, error, demands)
+    try {
+      // What is no client's fault is also heard by the application's own error handling; a bug as what it was.
+      if (error.status >= 500) ctx.app.emit('error', isBug(error) ? error.cause : error, ctx)
+      report(ctx, error)
+      await endStolen(ctx, error)
+    } finally {
+      // Whatever else fails, the request is refused.
+      respond(ctx, error, demands)
+    }
   }
 
   return { answer, report, respond }

@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http'
 import { ERROR_CODES, type ErrorCode, type SessionError } from '../errors.ts'
 import type { Seconds } from '../time.ts'
 import type { Context } from './context.ts'
+import { removeCookie } from './cookies.ts'
 
 /** What a route demanded, for the challenges that tell it. */
 export interface Demands {
@@ -20,6 +21,7 @@ export interface Demands {
 export interface AnswerSettings {
   readonly issuer: string
   readonly hsts: boolean
+  readonly cookie: { readonly name: string }
 }
 
 const HARDENING = {
@@ -32,7 +34,6 @@ const HARDENING = {
 } as const
 
 const HSTS = 'max-age=63072000; includeSubDomains'
-const RETRY_AFTER: Seconds = 5
 
 // The description that goes with an RFC error, for everyone the same.
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -62,10 +63,9 @@ export function respondRefusal(
   const { status, error: rfcError } = ERROR_CODES[error.code]
   harden(ctx, settings)
   ctx.set({ ...error.headers })
+  // A cookie that was set before it came to this has lost its token.
+  removeCookie(ctx, settings.cookie.name)
   if (status === 401 || status === 403) ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))
-  if ((status === 429 || status === 503) && !ctx.response.get('Retry-After')) {
-    ctx.set('Retry-After', String(RETRY_AFTER))
-  }
   const description = rfcError === undefined ? undefined : DESCRIPTIONS[rfcError]
   ctx.status = status
   ctx.body = JSON.stringify({

@@ -72,13 +72,20 @@ export function createSessionMiddleware(
       return
     }
     let isLoaded = false
+    const handler: { error?: unknown; hasThrown: boolean } = { hasThrown: false }
     try {
-      await run(ctx, () => {
+      await run(ctx, async () => {
         isLoaded = true
-        return next()
+        try {
+          await next()
+        } catch (error) {
+          Object.assign(handler, { error, hasThrown: true })
+          throw error
+        }
       })
     } catch (thrown) {
-      if (isLoaded) throw thrown
+      // koa-session commits all the same, and what goes wrong there must not hide what went wrong first.
+      if (isLoaded) throw handler.hasThrown ? handler.error : thrown
       await refusals.answer(ctx, thrown)
       return
     } finally {

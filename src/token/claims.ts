@@ -23,7 +23,10 @@ export interface TokenClaims {
   readonly amr?: readonly string[]
   /** Space-delimited (RFC 6749 section 3.3). */
   readonly scope?: string
-  /** The issue time again, in milliseconds: "everything before now" is exact with it. The kit's own claim. */
+  /**
+   * The issue time again, in milliseconds, and always later than what was revoked of the subject before: with it
+   * "everything until now" is exact. The kit's own claim.
+   */
   readonly iat_ms?: Milliseconds
 }
 
@@ -42,21 +45,24 @@ export interface ClaimRules {
 export const RESERVED_CLAIMS: ReadonlySet<string> = new Set([
   ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'iat_ms', 'sid', 'typ'],
   ...['client_id', 'auth_time', 'acr', 'amr', 'scope', 'azp', 'nonce', 'act', 'may_act'],
-  ...['cnf', 'fgp', 'userFingerprint', '__proto__', 'constructor', 'prototype'],
+  ...['cnf', 'fgp', 'userFingerprint', '__proto__', 'constructor', 'prototype', 'toJSON'],
 ])
 
 /** How far ahead of this clock another issuing process may be: `iat` and `nbf` only, never `exp`. */
 export const CLOCK_SKEW: Seconds = 5
 
-const MAX_AUDIENCES = 64
-// oxlint-disable-next-line no-control-regex
-const IDENTIFIER = /^[^\u0000-\u001f\u007f-\u009f]{1,255}$/
+/** How many names `aud` may hold. */
+export const MAX_AUDIENCES = 64
+// No controls, no line separators, no half of a surrogate pair: what could not be logged or stored as it is.
+const IDENTIFIER = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]{1,255}$/u
 const JTI = /^[\x21-\x7e]{1,128}$/
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
-type Check = (value: unknown) => boolean
+/** Tells whether a claim is what it must be. */
+export type Check = (value: unknown) => boolean
 
-const isText: Check = (value) => typeof value === 'string' && IDENTIFIER.test(value)
+/** A name of somebody or something: at most 255 characters, none of them invisible trouble. */
+export const isText: Check = (value) => typeof value === 'string' && IDENTIFIER.test(value)
 const isDate: Check = (value) => typeof value === 'number' && Number.isFinite(value) && value > 0
 const isTextArray: Check = (value) => Array.isArray(value) && value.length <= MAX_AUDIENCES && value.every(isText)
 const isAudience: Check = (value) => isText(value) || (isTextArray(value) && (value as unknown[]).length > 0)
@@ -111,7 +117,7 @@ function assertPlausible(claims: TokenClaims, rules: ClaimRules): void {
   demand(lifetime > 0 && lifetime <= rules.maxLifetime, 'ERR_TOKEN_CLAIMS', 'exp')
   demand(nbf === undefined || nbf < exp, 'ERR_TOKEN_CLAIMS', 'nbf')
   demand(authTime === undefined || authTime <= iat + CLOCK_SKEW, 'ERR_TOKEN_CLAIMS', 'auth_time')
-  demand(milliseconds === undefined || toNumericDate(milliseconds) === Math.floor(iat), 'ERR_TOKEN_CLAIMS', 'iat_ms')
+  demand(milliseconds === undefined || toNumericDate(milliseconds) >= Math.floor(iat), 'ERR_TOKEN_CLAIMS', 'iat_ms')
 }
 
 /**
@@ -124,9 +130,10 @@ export function findTimeFault(
   now: Milliseconds,
 ): 'ERR_TOKEN_EXPIRED' | 'ERR_TOKEN_NOT_YET_VALID' | undefined {
   const seconds = now / 1000
-  if (seconds >= claims.exp + rules.clockTolerance) return 'ERR_TOKEN_EXPIRED'
+  // Negated, so that a clock that answers no number lets nobody in.
+  if (!(seconds < claims.exp + rules.clockTolerance)) return 'ERR_TOKEN_EXPIRED'
   const ahead = seconds + Math.max(rules.clockTolerance, CLOCK_SKEW)
-  return claims.iat > ahead || (claims.nbf ?? 0) > ahead ? 'ERR_TOKEN_NOT_YET_VALID' : undefined
+  return claims.iat <= ahead && (claims.nbf ?? 0) <= ahead ? undefined : 'ERR_TOKEN_NOT_YET_VALID'
 }
 
 function demand(condition: boolean, code: ErrorCode, claim?: string): void {

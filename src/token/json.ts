@@ -18,7 +18,14 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
   assertPlain(text)
-  return Object.freeze(Object.assign(Object.create(null) as Record<string, unknown>, value))
+  return freezeDeep(Object.assign(Object.create(null) as Record<string, unknown>, value))
+}
+
+function freezeDeep<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) freezeDeep(member as object)
+  }
+  return Object.freeze(value)
 }
 
 // A string, with the colon behind it if it is a member's name, or a bracket. In valid JSON nothing else can hide one.

@@ -14,9 +14,7 @@ export const INVALID_TOKEN_BODY = JSON.stringify({
 })
 
 /** The challenge that goes with it. */
-export const INVALID_TOKEN_CHALLENGE =
-  `Bearer realm="${ISSUER}", error="invalid_token", ` +
-  'error_description="The access token is invalid or has expired"'
+export const INVALID_TOKEN_CHALLENGE = `Bearer realm="${ISSUER}", error="invalid_token", error_description="The access token is invalid or has expired"`
 
 /** Sends a request, and asserts that it was refused for exactly this reason, said once, and that nothing tells why. */
 export async function assertRefused(

@@ -1,0 +1,50 @@
+// Finds the Chromium of this machine and starts it.
+
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+import type { ExecutionContext } from 'ava'
+import { type Browser, chromium } from 'playwright-core'
+
+import type { Owner } from './example.ts'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+const FLAGS = [
+  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  ...['--disable-component-update', '--disable-sync'],
+]
+
+/** Starts Chromium and ends it with its owner; undefined where there is none. */
+export async function launchChromium(owner: Owner): Promise<Browser | undefined> {
+  const executablePath = findChromium()
+  if (executablePath === undefined) return undefined
+  const browser = await chromium.launch({ executablePath, args: FLAGS })
+  owner.teardown(() => browser.close())
+  return browser
+}
+
+/** What a test does without Chromium: it passes with a note that says so, except in CI, where it fails. */
+export function reportMissingChromium(t: ExecutionContext): void {
+  const advice = 'No Chromium here, so nothing was checked: apt-get install chromium, or set CHROMIUM_PATH'
+  t.log(advice)
+  if (process.env.CI === 'true') t.fail(advice)
+  else t.pass(advice)
+}
+
+function findChromium(): string | undefined {
+  const { CHROMIUM_PATH, PATH = '' } = process.env
+  // One that was asked for and is not there is a mistake to be seen, so there is no falling back from it.
+  if (CHROMIUM_PATH) return CHROMIUM_PATH
+  const directories = ['/usr/bin', ...PATH.split(delimiter)]
+  return directories.flatMap((directory) => NAMES.map((name) => join(directory, name))).find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

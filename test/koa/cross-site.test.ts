@@ -1,0 +1,506 @@
+// Where unsafe requests may come from, and what every answer of the kit's routes carries against other sites.
+// POST /refresh does not exist yet; what holds for logout will hold for it.
+
+import { connect } from 'node:net'
+
+import test, { type ExecutionContext } from 'ava'
+
+import { memoryStore } from '../../src/index.ts'
+import {
+  codesOf,
+  createClock,
+  createTestApp,
+  ISSUER,
+  type Response,
+  type TestApp,
+  type TestAppOptions,
+} from '../helpers/app.ts'
+import { breakable } from '../helpers/breakable-store.ts'
+import { assertInvalidToken } from '../helpers/invalid-token.ts'
+
+type Pairs = readonly (readonly [string, string])[]
+
+const LISTED = 'https://www.app.example'
+const CREDENTIALS = JSON.stringify({ sub: 'alice', password: 'correct' })
+const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'] as const
+
+test('CS-01 Fetch Metadata decides on login and logout where the browser sends it', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const cases: readonly (readonly [Pairs, boolean])[] = [
+    [[['Sec-Fetch-Site', 'same-origin']], true],
+    [
+      [
+        ['Sec-Fetch-Site', 'same-origin'],
+        ['Origin', ISSUER],
+      ],
+      true,
+    ],
+    [[['Sec-Fetch-Site', 'same-site']], false],
+    [[['Sec-Fetch-Site', 'cross-site']], false],
+    [[['Sec-Fetch-Site', 'none']], false],
+    [
+      [
+        ['Sec-Fetch-Site', 'none'],
+        ['Sec-Fetch-Mode', 'navigate'],
+      ],
+      true,
+    ],
+    [
+      [
+        ['Sec-Fetch-Site', 'none'],
+        ['Sec-Fetch-Mode', 'cors'],
+      ],
+      false,
+    ],
+  ]
+  for (const [pairs, passes] of cases) await assertBoth(t, app, pairs, passes)
+})
+
+test('CS-01 CS-07 a sibling host passes only as a listed origin', async (t) => {
+  const app = await createTestApp({ origins: [LISTED] })
+  t.teardown(app.close)
+  const sameSite = ['Sec-Fetch-Site', 'same-site'] as const
+  await assertBoth(t, app, [sameSite, ['Origin', LISTED]], true)
+  await assertBoth(t, app, [sameSite, ['Origin', 'https://evil.app.example']], false)
+  await assertBoth(t, app, [sameSite, ['Origin', 'null']], false)
+  await assertBoth(t, app, [sameSite], false)
+  // Listed is not enough from another site, since the cookie is not sent there.
+  await assertBoth(
+    t,
+    app,
+    [
+      ['Sec-Fetch-Site', 'cross-site'],
+      ['Origin', LISTED],
+    ],
+    false,
+  )
+})
+
+test('CS-07 without a list a sibling host is refused', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  for (const origin of [LISTED, 'https://sub.app.example', 'https://example']) {
+    await assertBoth(t, app, [['Origin', origin]], false)
+    await assertBoth(
+      t,
+      app,
+      [
+        ['Sec-Fetch-Site', 'same-site'],
+        ['Origin', origin],
+      ],
+      false,
+    )
+  }
+})
+
+test('CS-01 another site passes only where the cookie is sent there, and only if it is listed', async (t) => {
+  const app = await createTestApp({
+    origins: ['https://partner.example'],
+    cookie: { sameSite: 'none', crossSiteReason: 'embedded in partner.example' },
+  })
+  t.teardown(app.close)
+  const crossSite = ['Sec-Fetch-Site', 'cross-site'] as const
+  await assertBoth(t, app, [crossSite, ['Origin', 'https://partner.example']], true)
+  await assertBoth(t, app, [crossSite, ['Origin', 'https://evil.example']], false)
+  await assertBoth(t, app, [crossSite, ['Origin', 'null']], false)
+  await assertBoth(t, app, [crossSite], false)
+})
+
+test('CS-02 without Fetch Metadata Origin decides, then Referer, then what needs a preflight', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  await assertBoth(t, app, [['Origin', ISSUER]], true)
+  await assertBoth(t, app, [['Origin', 'https://evil.example']], false)
+  await assertBoth(t, app, [['Referer', `${ISSUER}/page?x=1`]], true)
+  await assertBoth(t, app, [['Referer', 'https://evil.example/page']], false)
+  await assertBoth(
+    t,
+    app,
+    [
+      ['Origin', 'https://evil.example'],
+      ['Referer', `${ISSUER}/`],
+    ],
+    false,
+  )
+  // A command line: neither, but a content type and a header that no page sends across sites without asking.
+  await assertBoth(t, app, [], true)
+})
+
+test('CS-02 CS-06 a POST with none of the three and nothing that needs a preflight is refused', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { cookie } = await app.login()
+  app.seen.length = 0
+  for (const path of ['/auth/login', '/auth/logout']) {
+    const response = await app.request('POST', path, { Cookie: cookie })
+    t.is(response.status, 403, path)
+    t.deepEqual(response.cookies, [])
+  }
+  t.deepEqual(codesOf(app.seen), ['ERR_CROSS_SITE', 'ERR_CROSS_SITE'])
+})
+
+test('CS-06 a logout without a body passes with a header that forces a preflight', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  const json = await app.request('POST', '/auth/logout', { Cookie: cookie, 'Content-Type': 'application/json' })
+  t.is(json.status, 204)
+  t.is((await app.me(token, cookie)).status, 200, 'the cookie alone ends nothing')
+  const header = await app.request('POST', '/auth/logout', { Cookie: cookie, Authorization: `Bearer ${token}` })
+  t.is(header.status, 204)
+  t.is((await app.me(token, cookie)).status, 401)
+})
+
+// CS-03 is in test/attacks/h-cross-site.test.ts (H-03) for hostile origins; here for the list.
+test('CS-03 a listed origin is compared whole', async (t) => {
+  const app = await createTestApp({ origins: [LISTED, 'https://a.example:8443'] })
+  t.teardown(app.close)
+  await assertBoth(t, app, [['Origin', LISTED]], true)
+  await assertBoth(t, app, [['Origin', 'https://a.example:8443']], true)
+  for (const origin of [
+    ...['https://www.app.example.evil.com', 'https://xwww.app.example', 'http://www.app.example', `${LISTED}/`],
+    ...['https://www.app.example:8443', 'https://a.example', 'https://a.example:84430', 'https://WWW.app.example'],
+  ]) {
+    await assertBoth(t, app, [['Origin', origin]], false)
+  }
+})
+
+test('CS-04 an unknown Sec-Fetch-Site is no permission: Origin decides', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  for (const value of ['banana', '', 'same-origin, same-origin', 'SAME-ORIGIN', '?1']) {
+    const unknown = ['Sec-Fetch-Site', value] as const
+    await assertBoth(t, app, [unknown, ['Origin', ISSUER]], true)
+    await assertBoth(t, app, [unknown, ['Origin', 'https://evil.example']], false)
+    await assertBoth(t, app, [unknown, ['Origin', 'null']], false)
+    await assertBoth(t, app, [unknown], false)
+  }
+})
+
+test('CS-05 a body that a form can send is refused with 415', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
+    const headers = { 'Sec-Fetch-Site': 'same-origin', 'Content-Type': type }
+    const response = await app.request('POST', '/auth/login', headers, CREDENTIALS)
+    t.is(response.status, 415, type)
+    t.is(response.json['error'], 'invalid_request')
+    t.deepEqual(response.cookies, [])
+  }
+})
+
+test('CS-08 a login from another site logs nobody in and ends no session', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const victim = await app.login()
+  app.seen.length = 0
+  const response = await app.request(
+    'POST',
+    '/auth/login',
+    {
+      ...{ 'Content-Type': 'application/json', 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' },
+      ...{ Authorization: `Bearer ${victim.token}`, Cookie: victim.cookie },
+    },
+    JSON.stringify({ sub: 'mallory', password: 'correct' }),
+  )
+  t.is(response.status, 403)
+  t.deepEqual(response.cookies, [])
+  t.deepEqual(
+    app.seen.map(({ name }) => name),
+    ['cross_site_refused'],
+  )
+  t.is((await app.me(victim.token, victim.cookie)).status, 200)
+})
+
+test('CS-08 a login route of the application is covered by kit.start', async (t) => {
+  const app = await createTestApp({
+    mount: (_, kit, router) => {
+      router.post('/custom-login', async (ctx) => {
+        ctx.body = await kit.start(ctx, { sub: 'alice' })
+      })
+    },
+  })
+  t.teardown(app.close)
+  for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }, {}]) {
+    const response = await app.request('POST', '/custom-login', headers)
+    t.is(response.status, 403)
+    t.deepEqual(response.cookies, [])
+  }
+  t.deepEqual(
+    app.seen.filter(({ name }) => name === 'session_created'),
+    [],
+  )
+  t.is((await app.request('POST', '/custom-login', { 'Sec-Fetch-Site': 'same-origin' })).status, 200)
+})
+
+// CS-09 CS-10 CS-11 are in cors.test.ts, with the real @koa/cors.
+
+interface Answer {
+  readonly what: string
+  readonly status: number
+  readonly send: (app: TestApp) => Promise<Response>
+  readonly options?: TestAppOptions
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json' }
+const post =
+  (headers: Readonly<Record<string, string>>, body?: string, path = '/auth/login') =>
+  (app: TestApp) =>
+    app.request('POST', path, headers, body)
+
+const ANSWERS: readonly Answer[] = [
+  { what: 'login', status: 200, send: post(JSON_HEADERS, CREDENTIALS) },
+  { what: 'wrong password', status: 401, send: post(JSON_HEADERS, '{"sub":"alice","password":"no"}') },
+  { what: 'no JSON', status: 400, send: post(JSON_HEADERS, '{') },
+  { what: 'no object', status: 400, send: post(JSON_HEADERS, '[]') },
+  { what: 'cross-site', status: 403, send: post({ ...JSON_HEADERS, 'Sec-Fetch-Site': 'cross-site' }, CREDENTIALS) },
+  { what: 'too large', status: 413, send: post(JSON_HEADERS, JSON.stringify({ x: 'x'.repeat(20_000) })) },
+  { what: 'no type', status: 415, send: post({ Origin: ISSUER }, CREDENTIALS) },
+  {
+    what: 'rate limited',
+    status: 429,
+    send: post(JSON_HEADERS, CREDENTIALS),
+    options: { limiter: () => 7 },
+  },
+  { what: 'plain http', status: 500, send: post(JSON_HEADERS, CREDENTIALS), options: { proxy: false } },
+  {
+    what: 'unissuable claims',
+    status: 500,
+    send: post(JSON_HEADERS, CREDENTIALS),
+    options: { authenticate: () => ({ sub: 'alice', claims: { iss: 'x' } }) },
+  },
+  {
+    what: 'a bug in the application',
+    status: 503,
+    send: post(JSON_HEADERS, CREDENTIALS),
+    options: {
+      authenticate: () => {
+        throw new Error('boom')
+      },
+    },
+  },
+  { what: 'logout', status: 204, send: post(JSON_HEADERS, undefined, '/auth/logout') },
+  { what: 'cross-site logout', status: 403, send: post({ Origin: 'null' }, undefined, '/auth/logout') },
+  {
+    what: 'logout with two tokens',
+    status: 400,
+    send: post({ Authorization: 'Bearer a.b.c' }, undefined, '/auth/logout?access_token=x'),
+  },
+  ...(
+    ['/auth/login', '/auth/logout', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server'] as const
+  ).flatMap((path) => [
+    { what: `PUT ${path}`, status: 405, send: (app: TestApp) => app.request('PUT', path) },
+    { what: `OPTIONS ${path}`, status: 204, send: (app: TestApp) => app.request('OPTIONS', path) },
+  ]),
+  { what: 'jwks', status: 200, send: (app) => app.request('GET', '/.well-known/jwks.json') },
+  { what: 'metadata', status: 200, send: (app) => app.request('GET', '/.well-known/oauth-authorization-server') },
+  { what: 'no credentials', status: 401, send: (app) => app.me() },
+  { what: 'bad token', status: 401, send: (app) => app.me('nonsense') },
+  {
+    what: 'two tokens',
+    status: 400,
+    send: (app) => app.request('GET', '/me?access_token=x', { Authorization: 'Bearer x' }),
+  },
+]
+
+for (const { what, status, send, options } of ANSWERS) {
+  test(`CS-12 CS-17 the answer ${status} (${what}) carries every hardening header`, async (t) => {
+    const app = await createTestApp(options)
+    t.teardown(app.close)
+    const response = await send(app)
+    t.is(response.status, status)
+    const { headers } = response
+    const isPublic = what === 'jwks' || what === 'metadata'
+    t.is(headers['x-content-type-options'], 'nosniff')
+    t.is(headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'")
+    t.is(headers['referrer-policy'], 'no-referrer')
+    t.is(headers['cache-control'], isPublic ? 'public, max-age=300' : 'no-store')
+    // The public keys are for the services of other origins.
+    t.is(headers['cross-origin-resource-policy'], isPublic ? 'cross-origin' : 'same-origin')
+    t.is(headers['strict-transport-security'], undefined)
+    if (status === 204) t.is(response.text, '')
+    else t.regex(String(headers['content-type']), /^application\/(?:problem\+|jwk-set\+)?json; charset=utf-8$/)
+    if (status === 429) t.is(headers['retry-after'], '7')
+    if (status === 503) t.truthy(headers['retry-after'])
+  })
+}
+
+test('CS-12 the answer 503 of a broken store carries them too', async (t) => {
+  const testClock = createClock()
+  const store = breakable(memoryStore({ clock: testClock }))
+  const app = await createTestApp({ store, testClock })
+  t.teardown(app.close)
+  store.broken.add('add')
+  const response = await app.request('POST', '/auth/login', JSON_HEADERS, CREDENTIALS)
+  t.is(response.status, 503)
+  t.is(response.headers['x-content-type-options'], 'nosniff')
+  t.is(response.headers['cache-control'], 'no-store')
+  t.is(response.headers['cross-origin-resource-policy'], 'same-origin')
+  t.truthy(response.headers['retry-after'])
+  t.deepEqual(response.cookies, [])
+})
+
+test('CS-13 with `hsts` every answer carries Strict-Transport-Security for at least a year, subdomains too', async (t) => {
+  const app = await createTestApp({ hsts: true })
+  t.teardown(app.close)
+  for (const { what, send, options } of ANSWERS) {
+    if (options !== undefined) continue
+    const value = String((await send(app)).headers['strict-transport-security'])
+    t.true(Number(/^max-age=(\d+); includeSubDomains$/.exec(value)?.[1]) >= 31_536_000, what)
+  }
+})
+
+test('CS-14 answers that depend on where the request comes from say so', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  for (const { what, send, options, status } of ANSWERS) {
+    if (options !== undefined || !/login|logout|password|JSON|object|site|large|type/.test(what)) continue
+    // Another method is refused before anyone asks where it comes from.
+    if (status === 405 || what.startsWith('OPTIONS')) continue
+    const vary = String((await send(app)).headers['vary'])
+      .toLowerCase()
+      .split(/, */)
+    t.true(vary.includes('sec-fetch-site') && vary.includes('origin'), what)
+  }
+})
+
+test('CS-15 no other method changes anything, and each is told what there is', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  const headers = { ...JSON_HEADERS, Authorization: `Bearer ${token}`, Cookie: cookie }
+  app.seen.length = 0
+  for (const path of ['/auth/login', '/auth/logout']) {
+    for (const method of ['GET', 'HEAD', ...UNSAFE.filter((one) => one !== 'POST')]) {
+      const response = await app.request(method, path, headers)
+      t.is(response.status, 405, `${method} ${path}`)
+      t.is(response.headers['allow'], 'POST, OPTIONS')
+      t.deepEqual(response.cookies, [])
+      t.false(response.text.includes(token), 'TRACE echoes nothing')
+    }
+    const options = await app.request('OPTIONS', path, headers)
+    t.is(options.status, 204)
+    t.is(options.headers['allow'], 'POST, OPTIONS')
+    t.deepEqual(options.cookies, [])
+  }
+  for (const path of ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server']) {
+    for (const method of UNSAFE) {
+      const response = await app.request(method, path, headers)
+      t.is(response.status, 405, `${method} ${path}`)
+      t.is(response.headers['allow'], 'GET, HEAD, OPTIONS')
+    }
+    const head = await app.request('HEAD', path)
+    t.is(head.status, 200)
+    t.is(head.text, '')
+  }
+  t.deepEqual(app.seen, [])
+  t.is((await app.me(token, cookie)).status, 200, 'the session is alive')
+})
+
+test('CS-15 CONNECT never reaches the app', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const socket = connect(app.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const text = await new Promise<string>((resolve) => {
+    let received = ''
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
+    socket.on('close', () => resolve(received))
+    socket.on('error', () => {})
+    socket.write('CONNECT /auth/logout HTTP/1.1\r\nHost: app.example\r\n\r\n')
+  })
+  t.false(text.startsWith('HTTP/1.1 2'))
+  t.deepEqual(app.seen, [])
+})
+
+test('CS-16 plain http is never redirected: a login fails loudly', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  const plain = { 'X-Forwarded-Proto': 'http' }
+  const login = await app.request('POST', '/auth/login', { ...JSON_HEADERS, ...plain }, CREDENTIALS)
+  t.is(login.status, 500)
+  const answers = [
+    login,
+    await app.me(token, cookie, plain),
+    await app.me(undefined, undefined, plain),
+    await app.request('GET', '/.well-known/jwks.json', plain),
+    await app.request('POST', '/auth/logout', { ...JSON_HEADERS, ...plain }),
+  ]
+  for (const { status, headers } of answers) {
+    t.false(status >= 300 && status < 400)
+    t.is(headers['location'], undefined)
+    t.is(headers['refresh'], undefined)
+  }
+})
+
+// The row's own example is "http request → error": a pair that crossed the wire in the clear should not look fine.
+test('CS-16 a pair that came over plain http is refused', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  const response = await app.me(token, cookie, { 'X-Forwarded-Proto': 'http' })
+  t.true(response.status >= 400, `answered ${response.status}`)
+})
+
+test('CS-18 a token is never taken from a cookie, a query or a body', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  app.seen.length = 0
+  const form = { ...{ 'Content-Type': 'application/x-www-form-urlencoded' }, Cookie: cookie }
+  const answers = [
+    ...(await Promise.all(
+      ['access_token', 'token', 'jwt', 'Authorization', 'authorization', '__Secure-Token', 'session'].map((name) =>
+        app.me(undefined, `${name}=${token}; ${cookie}`),
+      ),
+    )),
+    await app.me(undefined, `Authorization=Bearer ${token}; ${cookie}`),
+    await app.request('GET', `/me?access_token=${token}`, { Cookie: cookie }),
+    await app.request('POST', '/me', form, `access_token=${token}`),
+    await app.request('POST', '/me', { ...JSON_HEADERS, Cookie: cookie }, JSON.stringify({ access_token: token })),
+    await app.request('GET', '/me', {
+      'X-Access-Token': token,
+      'Proxy-Authorization': `Bearer ${token}`,
+      Cookie: cookie,
+    }),
+  ]
+  for (const response of answers) {
+    t.is(response.status, 401)
+    t.is(response.headers['www-authenticate'], `Bearer realm="${ISSUER}"`)
+  }
+  t.is(app.handled.count, 0)
+  t.deepEqual(app.seen, [])
+})
+
+test('CS-18 what a browser sends by itself, the cookie, is no credential; a bad token beside it stays bad', async (t) => {
+  const app = await createTestApp()
+  t.teardown(app.close)
+  const { token, cookie } = await app.login()
+  t.is((await app.me(undefined, cookie)).status, 401)
+  t.is(app.handled.count, 0)
+  const cookies = `access_token=${token}; ${cookie}`
+  await assertInvalidToken(t, app, () => app.me('nonsense', cookies), 'ERR_TOKEN_MALFORMED')
+})
+
+/** Sends a login and a logout that are fine but for where they come from. */
+async function assertBoth(t: ExecutionContext, app: TestApp, pairs: Pairs, passes: boolean): Promise<void> {
+  const what = JSON.stringify(pairs)
+  app.clock.advance(1)
+  const { token, cookie } = await app.login()
+  const pair: Pairs = [
+    ['Authorization', `Bearer ${token}`],
+    ['Cookie', cookie],
+  ]
+  const type = ['Content-Type', 'application/json'] as const
+  app.seen.length = 0
+  const login = await app.request('POST', '/auth/login', [type, ...pairs], CREDENTIALS)
+  t.is(login.status, passes ? 200 : 403, `login ${what}`)
+  t.is(login.cookies.length, passes ? 1 : 0, `login ${what}`)
+  const logout = await app.request('POST', '/auth/logout', [...pair, ...pairs])
+  t.is(logout.status, passes ? 204 : 403, `logout ${what}`)
+  t.is(logout.cookies.length, passes ? 1 : 0, `logout ${what}`)
+  t.deepEqual(codesOf(app.seen), passes ? [] : ['ERR_CROSS_SITE', 'ERR_CROSS_SITE'], what)
+  t.is((await app.me(token, cookie)).status, passes ? 401 : 200, `the session after ${what}`)
+}

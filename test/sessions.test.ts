@@ -1,0 +1,447 @@
+// How sessions begin and end: at login, at logout, at the end of their time, and in applications with routes of their own.
+
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+
+import { bodyParser } from '@koa/bodyparser'
+import test, { type ExecutionContext } from 'ava'
+import Koa from 'koa'
+
+import { createKeySet, createSessionKit, isSessionError, memoryStore, type StoreRecord } from '../src/index.ts'
+import { createRevocationList } from '../src/revocation.ts'
+import { createEvents } from '../src/events.ts'
+import { createSessions, type Sessions } from '../src/sessions.ts'
+import {
+  codesOf,
+  createClock,
+  createTestApp,
+  ISSUER,
+  type Login,
+  privateJwk,
+  type Response,
+  type TestApp,
+  type TestAppOptions,
+  type TestClock,
+} from './helpers/app.ts'
+import { breakable, type BreakableStore } from './helpers/breakable-store.ts'
+import { assertRefused } from './helpers/refused.ts'
+import { payloadOf } from './helpers/resign.ts'
+
+async function open(t: ExecutionContext, options: TestAppOptions = {}): Promise<TestApp> {
+  const app = await createTestApp(options)
+  t.teardown(app.close)
+  return app
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json' }
+
+function bearer({ token, cookie }: Pick<Login, 'token' | 'cookie'>): Record<string, string> {
+  return { Authorization: `Bearer ${token}`, Cookie: cookie }
+}
+
+function logIn(app: TestApp, body: object, headers: Record<string, string> = {}): Promise<Response> {
+  return app.request('POST', '/auth/login', { ...JSON_TYPE, ...headers }, JSON.stringify(body))
+}
+
+async function sessionsOf(app: TestApp): Promise<string[]> {
+  const records: StoreRecord[] = []
+  for await (const record of app.store.list('session')) records.push(record)
+  return records.map(({ key }) => key).sort()
+}
+
+test('SL-02 a session ends at its absolute end, however active it is', async (t) => {
+  const app = await open(t, { session: { absolute: '10m' }, accessToken: { lifetime: '15m' } })
+  const { token, cookie, response } = await app.login()
+  t.true((response.json['expires_in'] as number) <= 600)
+  const maxAge = Number(/Max-Age=(\d+)/.exec(response.cookies[0] ?? '')?.[1])
+  t.true(maxAge > 0 && maxAge <= 600)
+  for (let minute = 0; minute < 9; minute += 1) {
+    app.clock.advance(60)
+    t.is((await app.me(token, cookie)).status, 200, `minute ${minute}`)
+  }
+  app.clock.advance(60)
+  await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_EXPIRED')
+  t.deepEqual(await sessionsOf(app), [])
+})
+
+test('SL-02 the token of a long session lives no longer than tokens may', async (t) => {
+  const app = await open(t, { session: { absolute: '30d' } })
+  const { response, token } = await app.login()
+  t.is(response.json['expires_in'], 900)
+  const { exp, iat } = payloadOf(token) as { exp: number; iat: number }
+  t.is(exp - iat, 900)
+})
+
+test('SL-02 an end of the session is a number of its own, at most 400 days', async (t) => {
+  for (const absolute of ['401d', 0, -1, '1ms', 'forever', Number.NaN]) {
+    await t.throwsAsync(open(t, { session: { absolute } }), { instanceOf: TypeError })
+  }
+})
+
+test('SL-07 setting the clock back brings no session back that was ended', async (t) => {
+  const app = await open(t)
+  const session = await app.login()
+  await app.request('POST', '/auth/logout', bearer(session))
+  for (const seconds of [-1, -60, -3600]) {
+    app.clock.advance(seconds)
+    t.is((await app.me(session.token, session.cookie)).status, 401)
+  }
+})
+
+test('IS-15 a login ends the session that was presented, and only that', async (t) => {
+  const app = await open(t)
+  const [old, elsewhere] = [await app.login(), await app.login()]
+  const response = await logIn(app, { sub: 'alice', password: 'correct' }, bearer(old))
+  t.is(response.status, 200)
+  t.not(response.json['sid'], old.sid)
+  await assertRefused(t, app, () => app.me(old.token, old.cookie), 'ERR_TOKEN_REVOKED')
+  t.is((await app.me(elsewhere.token, elsewhere.cookie)).status, 200)
+  const cookie = response.cookies[0]?.split(';')[0]
+  t.is((await app.me(response.json['access_token'] as string, cookie)).status, 200)
+  t.deepEqual(await sessionsOf(app), [elsewhere.sid, response.json['sid'] as string].sort())
+})
+
+test('IS-15 a login as another user ends the session that was presented', async (t) => {
+  const app = await open(t)
+  const old = await app.login('alice')
+  await logIn(app, { sub: 'bob', password: 'correct' }, bearer(old))
+  t.is((await app.me(old.token, old.cookie)).status, 401)
+})
+
+test('IS-15 a login with an expired token ends its session', async (t) => {
+  const app = await open(t)
+  const old = await app.login()
+  app.clock.advance(901)
+  await logIn(app, { sub: 'alice', password: 'correct' }, bearer(old))
+  t.false((await sessionsOf(app)).includes(old.sid))
+})
+
+test('IS-15 a login that fails costs nothing that was there', async (t) => {
+  const app = await open(t)
+  const old = await app.login()
+  t.is((await logIn(app, { sub: 'alice', password: 'wrong' }, bearer(old))).status, 401)
+  t.is((await logIn(app, { sub: 'alice', password: 'correct', claims: { exp: 1 } }, bearer(old))).status, 500)
+  t.is((await app.me(old.token, old.cookie)).status, 200)
+})
+
+test('IS-15 a login cannot end the session of a token without its cookie', async (t) => {
+  const app = await open(t)
+  const [victim, thief] = [await app.login('alice'), await app.login('mallory')]
+  const attempts: Record<string, string>[] = [
+    { Authorization: `Bearer ${victim.token}` },
+    { Authorization: `Bearer ${victim.token}`, Cookie: thief.cookie },
+    { Authorization: `Bearer ${victim.token}`, Cookie: `${thief.cookie}; ${victim.cookie}x` },
+  ]
+  for (const headers of attempts) {
+    t.is((await logIn(app, { sub: 'mallory', password: 'correct' }, headers)).status, 200)
+    t.is((await app.me(victim.token, victim.cookie)).status, 200)
+  }
+})
+
+test('IS-15 whatever is presented, the fingerprint and the identifiers are fresh', async (t) => {
+  const app = await open(t)
+  const old = await app.login()
+  const response = await logIn(app, { sub: 'alice', password: 'correct', sid: old.sid, jti: 'mine' }, bearer(old))
+  const { sid, jti } = payloadOf(response.json['access_token'] as string)
+  t.not(sid, old.sid)
+  t.not(jti, 'mine')
+  t.false((response.cookies[0] ?? '').includes(old.fingerprint))
+})
+
+test('IS-16 an unknown user and a wrong password get the same bytes', async (t) => {
+  const users = new Map([['alice', 'correct']])
+  const app = await open(t, {
+    authenticate(ctx) {
+      const { sub, password } = ctx.request.body as { sub: string; password: string }
+      return users.get(sub) === password ? { sub } : null
+    },
+  })
+  const answers = [
+    await logIn(app, { sub: 'alice', password: 'wrong' }),
+    await logIn(app, { sub: 'nobody', password: 'wrong' }),
+    await logIn(app, { sub: 'alice' }),
+    await logIn(app, { sub: 'alice', password: '' }),
+  ]
+  for (const { status, text, headers, cookies } of answers) {
+    t.is(status, 401)
+    t.is(text, answers[0]?.text ?? '')
+    t.deepEqual({ ...headers, date: 0 }, { ...answers[0]?.headers, date: 0 })
+    t.deepEqual(cookies, [])
+  }
+  t.is(answers[0]?.json['error'], 'invalid_grant')
+  t.deepEqual(codesOf(app.seen), Array<string>(4).fill('ERR_LOGIN_FAILED'))
+})
+
+test('IS-16 nothing but a subject is a success', async (t) => {
+  for (const answer of [null, undefined, false, 0, '']) {
+    const app = await open(t, { authenticate: () => answer as never })
+    t.is((await logIn(app, {})).status, 401)
+  }
+  for (const answer of [true, 'alice', 1, {}, [], { sub: '' }, { sub: null }, { user: 'alice' }]) {
+    const app = await open(t, { authenticate: () => answer as never })
+    const response = await logIn(app, {})
+    t.is(response.status, 500, JSON.stringify(answer))
+    t.deepEqual(response.cookies, [])
+    t.deepEqual(await sessionsOf(app), [])
+  }
+})
+
+test('IS-17 past the limit a login gets 429 and is told when to try again', async (t) => {
+  const attempts = new Map<string, number>()
+  let asked = 0
+  const app = await open(t, {
+    limiter(ctx, action) {
+      t.is(action, 'login')
+      const count = (attempts.get(ctx.ip) ?? 0) + 1
+      attempts.set(ctx.ip, count)
+      return count > 3 ? 29.2 : undefined
+    },
+    authenticate() {
+      asked += 1
+      return null
+    },
+  })
+  for (let i = 0; i < 3; i += 1) t.is((await logIn(app, {})).status, 401)
+  const refused = await logIn(app, {})
+  t.is(refused.status, 429)
+  t.is(refused.headers['retry-after'], '30')
+  t.is(refused.json['error'], 'temporarily_unavailable')
+  t.is(refused.headers['cache-control'], 'no-store')
+  t.is(asked, 3, 'past the limit no password is checked')
+  t.is(codesOf(app.seen).at(-1), 'ERR_RATE_LIMITED')
+  t.is((await logIn(app, {}, { 'X-Forwarded-For': '203.0.113.9' })).status, 401, 'others are not locked out')
+})
+
+test('IS-17 a limiter that answers nonsense does not open the door and sends a valid Retry-After', async (t) => {
+  for (const wait of [0, -5, Number.NaN, Infinity, 1e30]) {
+    const app = await open(t, { limiter: () => wait })
+    const response = await logIn(app, { sub: 'alice', password: 'correct' })
+    t.is(response.status, 429, String(wait))
+    t.regex(String(response.headers['retry-after']), /^\d{1,10}$/, String(wait))
+  }
+})
+
+test('IS-17 a limiter may be asynchronous, and one that fails closes the door', async (t) => {
+  const slow = await open(t, { limiter: () => Promise.resolve(5) })
+  t.is((await logIn(slow, { sub: 'alice', password: 'correct' })).status, 429)
+  const broken = await open(t, { limiter: () => Promise.reject(new Error('redis is away')) })
+  t.is((await logIn(broken, { sub: 'alice', password: 'correct' })).status, 503)
+})
+
+/** An application that has login and logout routes of its own. */
+function openOwnRoutes(t: ExecutionContext, options: TestAppOptions = {}): Promise<TestApp> {
+  return open(t, {
+    ...options,
+    mount(_koa, kit, router) {
+      router.post('/sign-in', async (ctx) => {
+        const { access_token: token, sid, ...rest } = await kit.start(ctx, { sub: 'alice', scope: 'read' })
+        ctx.body = { token, sid, rest }
+      })
+      router.post('/sign-out', async (ctx) => {
+        await kit.end(ctx)
+        ctx.status = 204
+      })
+      router.post('/kick/:sid', async (ctx) => {
+        await kit.revoke({ sid: ctx.params['sid'] ?? '' })
+        ctx.status = 204
+      })
+    },
+  })
+}
+
+async function signIn(app: TestApp, headers: Record<string, string> = {}): Promise<Login> {
+  const response = await app.request('POST', '/sign-in', { ...JSON_TYPE, ...headers }, '{}')
+  const cookie = response.cookies[0]?.split(';')[0] ?? ''
+  const { token, sid } = response.json as { token: string; sid: string }
+  return { response, token, sid, cookie, fingerprint: cookie.split('=')[1] ?? '' }
+}
+
+test('kit.start in a route of the application starts a session like the login route does', async (t) => {
+  const app = await openOwnRoutes(t)
+  const session = await signIn(app)
+  t.is(session.response.status, 200)
+  t.deepEqual(session.response.json['rest'], { token_type: 'Bearer', expires_in: 900 })
+  t.regex(
+    session.response.cookies[0] ?? '',
+    /^__Secure-Fgp=[\w-]{43}; Path=\/; Max-Age=900; HttpOnly; Secure; SameSite=Strict$/,
+  )
+  t.is(session.response.headers['cache-control'], 'no-store')
+  const me = await app.me(session.token, session.cookie)
+  t.is(me.json['sid'], session.sid)
+  t.is((await app.me(session.token)).status, 401)
+})
+
+test('kit.start ends the session that the request presents, and refuses pages of other sites', async (t) => {
+  const app = await openOwnRoutes(t)
+  const old = await signIn(app)
+  const next = await signIn(app, bearer(old))
+  t.is((await app.me(old.token, old.cookie)).status, 401)
+  t.is((await app.me(next.token, next.cookie)).status, 200)
+  const response = await app.request('POST', '/sign-in', { ...JSON_TYPE, 'Sec-Fetch-Site': 'cross-site' }, '{}')
+  t.is(response.status, 403)
+  t.deepEqual(response.cookies, [])
+})
+
+test('kit.start twice in one request sets one cookie, that of the last', async (t) => {
+  const app = await open(t, {
+    mount(_koa, kit, router) {
+      router.post('/twice', async (ctx) => {
+        await kit.start(ctx, { sub: 'alice' })
+        ctx.body = await kit.start(ctx, { sub: 'bob' })
+      })
+    },
+  })
+  const response = await app.request('POST', '/twice', JSON_TYPE, '{}')
+  t.is(response.cookies.length, 1)
+  const cookie = response.cookies[0]?.split(';')[0]
+  t.is((await app.me(response.json['access_token'] as string, cookie)).json['sub'], 'bob')
+})
+
+test('kit.end in a route of the application ends the session and deletes the cookie', async (t) => {
+  const app = await openOwnRoutes(t)
+  const [session, other] = [await signIn(app), await signIn(app)]
+  const response = await app.request('POST', '/sign-out', bearer(session))
+  t.is(response.status, 204)
+  t.deepEqual(response.cookies, ['__Secure-Fgp=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict'])
+  await assertRefused(t, app, () => app.me(session.token, session.cookie), 'ERR_TOKEN_REVOKED')
+  t.is((await app.me(other.token, other.cookie)).status, 200)
+  t.is((await app.request('POST', '/sign-out', JSON_TYPE)).status, 204, 'for nobody it is no error')
+})
+
+test('kit.end does nothing for a page of another site', async (t) => {
+  const app = await openOwnRoutes(t)
+  const session = await signIn(app)
+  // As a form of another site would send it, in browsers that let the cookie through or not: it could delete the cookie.
+  for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }]) {
+    const response = await app.request('POST', '/sign-out', headers)
+    t.deepEqual(response.cookies, [], JSON.stringify(headers))
+    t.is(response.status, 403)
+  }
+  t.is((await app.me(session.token, session.cookie)).status, 200)
+})
+
+test('kit.end cannot be used with a token that lacks its cookie', async (t) => {
+  const app = await openOwnRoutes(t)
+  const session = await signIn(app)
+  t.is((await app.request('POST', '/sign-out', { Authorization: `Bearer ${session.token}` })).status, 401)
+  t.is((await app.me(session.token, session.cookie)).status, 200)
+})
+
+test('kit.revoke in a route of the application ends another session', async (t) => {
+  const app = await openOwnRoutes(t)
+  const [admin, target] = [await signIn(app), await signIn(app)]
+  t.is((await app.request('POST', `/kick/${target.sid}`, bearer(admin))).status, 204)
+  t.is((await app.me(target.token, target.cookie)).status, 401)
+  t.is((await app.me(admin.token, admin.cookie)).status, 200)
+})
+
+test('a kit without authenticate has no login route, and everything else', async (t) => {
+  const clock = createClock()
+  const kit = await createSessionKit({
+    issuer: ISSUER,
+    clock,
+    keys: await createKeySet({ keys: [privateJwk] }),
+    store: memoryStore({ clock }),
+    cookie: { tlsProxy: true },
+  })
+  t.teardown(() => kit.close())
+  const koa = new Koa()
+  koa.use(kit.protect({ optional: true }))
+  koa.use(kit.routes())
+  koa.use(bodyParser())
+  koa.use(async (ctx) => {
+    if (ctx.path === '/sign-in') ctx.body = await kit.start(ctx, { sub: (ctx.request.body as { name: string }).name })
+    else if (ctx.path === '/me') ctx.body = { sub: (ctx.state as { auth?: { sub: string } }).auth?.sub ?? null }
+  })
+  const server = koa.listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const post = { method: 'POST', headers: JSON_TYPE, body: '{"name":"alice"}' }
+  t.is((await fetch(`${base}/auth/login`, post)).status, 404)
+  const login = await fetch(`${base}/sign-in`, post)
+  const { access_token: token } = (await login.json()) as { access_token: string }
+  const cookie = (login.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
+  const me = await fetch(`${base}/me`, { headers: bearer({ token, cookie }) })
+  t.deepEqual(await me.json(), { sub: 'alice' })
+  t.is((await fetch(`${base}/auth/logout`, { method: 'POST', headers: bearer({ token, cookie }) })).status, 204)
+  t.is((await fetch(`${base}/me`, { headers: bearer({ token, cookie }) })).status, 401)
+})
+
+// Below: the part without Koa.
+
+async function createUnit(clock: TestClock): Promise<{ sessions: Sessions; store: BreakableStore; names: string[] }> {
+  const store = breakable(memoryStore({ clock }))
+  const events = createEvents(clock)
+  const names: string[] = []
+  for (const name of ['session_created', 'authn_token_created', 'authn_token_revoked', 'session_expired'] as const) {
+    events.source.on(name, () => names.push(name))
+  }
+  const rules = { issuer: ISSUER, audience: [ISSUER], clockTolerance: 0, maxLifetime: 3600 }
+  const revocations = await createRevocationList({ ...rules, store, clock, retention: 3605 })
+  const keys = await createKeySet({ keys: [privateJwk] })
+  const sessions = createSessions({
+    ...rules,
+    ...{ keys, store, revocations, events, clock },
+    ...{ format: 'base64url', lifetime: 900, absolute: 28_800, maxBytes: 4096 },
+  })
+  return { sessions, store, names }
+}
+
+test('a session is stored once, under its subject, until its absolute end, and holds nothing to get in with', async (t) => {
+  const clock = createClock()
+  const { sessions, store } = await createUnit(clock)
+  const started = await sessions.start({ sub: 'alice', claims: { roles: ['admin'] } })
+  const records: StoreRecord[] = []
+  for await (const record of store.list('session', 'alice')) records.push(record)
+  t.is(records.length, 1)
+  t.like(records[0], { key: started.sid, group: 'alice', expires: clock() + 28_800_000 })
+  const text = JSON.stringify(records)
+  for (const secret of [started.fingerprint, started.accessToken, ...started.accessToken.split('.').slice(1)]) {
+    t.false(text.includes(secret))
+  }
+})
+
+test('of ten thousand sessions no two share an identifier or a fingerprint', async (t) => {
+  const { sessions } = await createUnit(createClock())
+  const seen = new Set<string>()
+  for (let i = 0; i < 10_000; i += 1) {
+    const { sid, jti, fingerprint } = await sessions.start({ sub: `s${i}` })
+    for (const one of [sid, jti, fingerprint]) seen.add(one)
+  }
+  t.is(seen.size, 30_000)
+})
+
+test('a session that the store does not take is no session', async (t) => {
+  const { sessions, store, names } = await createUnit(createClock())
+  store.broken.add('add')
+  const error: unknown = await sessions.start({ sub: 'alice' }).catch((thrown: unknown) => thrown)
+  t.true(isSessionError(error))
+  t.deepEqual(names, [])
+})
+
+test('data is written only while the session lives', async (t) => {
+  const clock = createClock()
+  const { sessions } = await createUnit(clock)
+  const { sid } = await sessions.start({ sub: 'alice' })
+  t.is(await sessions.readData(sid), undefined)
+  t.true(await sessions.writeData(sid, { a: 1 }))
+  t.deepEqual(await sessions.readData(sid), { a: 1 })
+  t.false(await sessions.writeData('another', { a: 2 }))
+  await sessions.end(sid, 'logout')
+  t.false(await sessions.writeData(sid, { a: 3 }))
+  t.is(await sessions.readData(sid), undefined)
+  const late = await sessions.start({ sub: 'alice' })
+  clock.advance(28_800)
+  t.false(await sessions.writeData(late.sid, { a: 4 }))
+})
+
+test('ending twice, or what never was, is told as no second end', async (t) => {
+  const { sessions, names } = await createUnit(createClock())
+  const { sid } = await sessions.start({ sub: 'alice' })
+  for (let i = 0; i < 3; i += 1) await sessions.end(sid, 'logout')
+  await sessions.end('never', 'logout')
+  t.is(names.filter((name) => name === 'session_expired').length, 1)
+})
+
+// IS-12, IS-14, SL-01, SL-03, SL-04, SL-06 not here: there is no refresh, idle limit, form login or session list yet.
