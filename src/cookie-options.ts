@@ -68,10 +68,10 @@ const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
  */
 export function resolveCookie(options: CookieOptions, host: string, isLocal: boolean): CookieSettings {
   assertKnown(options, 'cookie', KNOWN)
-  const { prefix = '__Secure-', name = `${prefix}Fgp`, domain, path = '/', sameSite = 'strict' } = options
+  const { prefix = '__Secure-', domain, path = '/', sameSite = 'strict' } = options
   const { crossSiteReason, lifetime = 'token' } = options
   const { partitioned = false, tlsProxy = false, development = false } = options
-  oneOf(prefix, 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])
+  const { name = `${oneOf(prefix, 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])}Fgp` } = options
   assertName(name, options.prefix)
   const settings: CookieSettings = {
     name: boolean(development, 'cookie.development') ? DEVELOPMENT_NAME : name,

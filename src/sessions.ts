@@ -144,13 +144,23 @@ export function createSessions(options: SessionsOptions): Sessions {
   async function revoke(target: RevocationTarget): Promise<void> {
     assertTarget(target, clock())
     if ('sid' in target) return end(target.sid, 'revoked')
-    let before = await revocations.add(target)
-    if ('sub' in target) before = await endAll(target.sub, before, target.before === undefined)
-    events.emit('authn_token_revoked', { target: 'sub' in target ? { sub: target.sub, before } : target })
+    if (!('sub' in target)) {
+      await revocations.add(target)
+      events.emit('authn_token_revoked', { target })
+      return
+    }
+    const { sub } = target
+    const { before, sids } = await endAll(sub, await revocations.add(target), target.before === undefined)
+    events.emit('authn_token_revoked', { target: { sub, before } })
+    for (const sid of sids) events.emit('session_expired', { sub, sid, reason: 'revoked' })
   }
 
   /** Ends the sessions of a subject up to a cut-off, which moves on for sessions that another clock dated later. */
-  async function endAll(sub: string, cutoff: Milliseconds, isUntilNow: boolean): Promise<Milliseconds> {
+  async function endAll(
+    sub: string,
+    cutoff: Milliseconds,
+    isUntilNow: boolean,
+  ): Promise<{ before: Milliseconds; sids: string[] }> {
     const sessions: { sid: string; issued: Milliseconds }[] = []
     await attempt(async () => {
       for await (const { key: sid, value } of store.list('session', sub)) {
@@ -160,11 +170,11 @@ export function createSessions(options: SessionsOptions): Sessions {
     })
     const latest = sessions.reduce((time, { issued }) => Math.max(time, issued), cutoff)
     const before = isUntilNow && latest > cutoff ? await revocations.add({ sub, before: latest }) : cutoff
+    const sids: string[] = []
     for (const { sid, issued } of sessions) {
-      if (issued > before || !(await attempt(() => store.delete('session', sid)))) continue
-      events.emit('session_expired', { sub, sid, reason: 'revoked' })
+      if (issued <= before && (await attempt(() => store.delete('session', sid)))) sids.push(sid)
     }
-    return before
+    return { before, sids }
   }
 
   async function read(sid: string): Promise<StoreRecord<SessionValue> | undefined> {

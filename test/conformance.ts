@@ -41,7 +41,9 @@ for (const file of ['conformance.md', 'attacks.md']) {
     tested += rows.length - missing.length
     total += rows.length
     const note = missing.map((row) => (failed.has(row) ? `${row} FAILED` : row)).join(', ')
-    console.log(`${heading}: ${rows.length - missing.length} of ${rows.length}${note === '' ? '' : `; not yet: ${note}`}`)
+    console.log(
+      `${heading}: ${rows.length - missing.length} of ${rows.length}${note === '' ? '' : `; not yet: ${note}`}`,
+    )
   }
 }
 console.log(`${tested} of ${total} rows have a passing test`)

@@ -70,7 +70,7 @@ test('every relative link in the documents leads to a file', (t) => {
 
 test('every test that a document names exists', (t) => {
   const named = documents.flatMap((file) =>
-    [...read(file).matchAll(/`(test\/[\w./-]+)`/g)].map(([, path = '']) => path),
+    [...read(file).matchAll(/[`[](test\/[\w./-]+)/g)].map(([, path = '']) => path),
   )
   t.true(named.length > 5)
   t.deepEqual(

@@ -18,20 +18,20 @@ const PRIVATE_MEMBERS = ['d', 'k', 'priv'] as const
  */
 export async function importJwks(jwks: readonly JWK[], wanted: WantedAlgorithm): Promise<Key[]> {
   const keys: Key[] = []
-  const reasons: unknown[] = []
+  const reasons: string[] = []
   for (const jwk of jwks) {
     try {
       keys.push(await importJwk(jwk, wanted))
     } catch (error) {
       if (isPrivate(jwk)) throw error
-      reasons.push(error)
+      reasons.push(String(error))
     }
   }
   if (keys.length === 0) {
-    throw new TypeError(`keys: expected a JWK Set with a usable key, got none; ${String(reasons[0] ?? 'it is empty')}`)
+    throw new TypeError(`keys: expected a JWK Set with a usable key, got none; ${reasons[0] ?? 'it is empty'}`)
   }
   for (const reason of reasons) {
-    process.emitWarning(`A key of a JWK Set is left out. ${String(reason)}`, 'SessionKitWarning')
+    process.emitWarning(`A key of a JWK Set is left out. ${reason}`, 'SessionKitWarning')
   }
   return keys
 }

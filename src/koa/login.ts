@@ -71,9 +71,9 @@ export function createLogin(options: {
     const expiresIn = exp - toNumericDate(settings.clock())
     harden(ctx, settings)
     setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
-    events.emit('authn_login_success', { sub, sid, request })
     events.emit('session_created', { sub, sid, expires, request })
     events.emit('authn_token_created', { sub, sid, jti, exp, request })
+    events.emit('authn_login_success', { sub, sid, request })
     return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, sid }
   }
 
@@ -124,5 +124,5 @@ export function createLogin(options: {
 
 /** A whole number of seconds from 1 to a day, whatever the limiter answered: that it answered closes the door. */
 function toRetryAfter(wait: Seconds): string {
-  return String(Math.min(Math.max(Math.ceil(Number(wait)) || 1, 1), 86_400))
+  return String(Math.min(Math.max(Math.ceil(wait) || 1, 1), 86_400))
 }

@@ -72,7 +72,8 @@ export function createProtect<Claims extends object>(options: {
 
   function createMiddleware(settings: ProtectOptions = {}): StateMiddleware<AuthState<Claims>> {
     assertKnown(settings, 'protect', KNOWN)
-    const optional = boolean(settings.optional ?? false, 'optional')
+    const { optional = false } = settings
+    boolean(optional, 'optional')
     const demands = resolveDemands(settings)
 
     return async function protect(ctx, next) {

@@ -2,7 +2,7 @@
 // RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8725 sections 3.8 to 3.12.
 
 import { type ErrorCode, SessionError } from '../errors.ts'
-import { type Milliseconds, type Seconds, toNumericDate } from '../time.ts'
+import type { Milliseconds, Seconds } from '../time.ts'
 import type { JsonObject } from './json.ts'
 
 /** The registered and the kit's own claims of an access token. Times are NumericDates. */
@@ -56,6 +56,8 @@ export const MAX_AUDIENCES = 64
 // No controls, no line separators, no half of a surrogate pair: what could not be logged or stored as it is.
 const IDENTIFIER = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]{1,255}$/u
 const JTI = /^[\x21-\x7e]{1,128}$/
+// A cut-off lives for a day at most, so `iat_ms` has no reason to be further ahead of `iat`.
+const MAX_AHEAD: Seconds = 86_400
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 /** Tells whether a claim is what it must be. */
@@ -117,7 +119,8 @@ function assertPlausible(claims: TokenClaims, rules: ClaimRules): void {
   demand(lifetime > 0 && lifetime <= rules.maxLifetime, 'ERR_TOKEN_CLAIMS', 'exp')
   demand(nbf === undefined || nbf < exp, 'ERR_TOKEN_CLAIMS', 'nbf')
   demand(authTime === undefined || authTime <= iat + CLOCK_SKEW, 'ERR_TOKEN_CLAIMS', 'auth_time')
-  demand(milliseconds === undefined || toNumericDate(milliseconds) >= Math.floor(iat), 'ERR_TOKEN_CLAIMS', 'iat_ms')
+  const ahead = (milliseconds ?? iat * 1000) / 1000 - Math.floor(iat)
+  demand(ahead >= 0 && ahead <= MAX_AHEAD, 'ERR_TOKEN_CLAIMS', 'iat_ms')
 }
 
 /**

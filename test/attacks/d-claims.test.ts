@@ -182,7 +182,8 @@ test('D-06 an iat that is missing, malformed, in the future or later than exp is
     ['equal to exp', { iat: now + 4, iat_ms: undefined, exp: now + 4 }, CLAIMS, 'accepts'],
     ['nbf later than exp', { nbf: now + 901 }, CLAIMS],
     ['nbf equal to exp', { nbf: now + 900 }, CLAIMS],
-    ['another second than iat_ms', { iat_ms: (now + 1) * 1000 }, CLAIMS, 'accepts'],
+    ['later than iat_ms', { iat_ms: (now - 1) * 1000 }, CLAIMS, 'accepts'],
+    ['more than a day before iat_ms', { iat_ms: (now + 86_401) * 1000 }, CLAIMS, 'accepts'],
     ['iat_ms of any day', { iat_ms: Number.MAX_SAFE_INTEGER }, CLAIMS, 'accepts'],
     ['iat_ms no whole number', { iat_ms: now * 1000 + 0.5 }, CLAIMS, 'accepts'],
     ['iat_ms text', { iat_ms: String(now * 1000) }, CLAIMS, 'accepts'],
@@ -490,12 +491,10 @@ for (const { format, claim, value, encoding } of FORMATS) {
       ['one short', good.slice(0, -1)],
       ['one long', `${good}0`],
       ['padded', `${good}=`],
-      ['lower case', good.toLowerCase()],
-      ['swapped case', encoding === 'hex' ? good.toLowerCase() : good.toUpperCase()],
+      ...(encoding === 'hex' ? ([['lower case', good.toLowerCase()]] as const) : []),
       ['space before', ` ${good}`],
       ['a line feed behind', `${good}\n`],
-      ['of something else', digest('x')],
-      ['the value itself', value],
+      ...(encoding === 'hex' ? ([['the value itself', value]] as const) : []),
       [
         'in the other encoding',
         createHash('sha256')
@@ -507,7 +506,15 @@ for (const { format, claim, value, encoding } of FORMATS) {
     ]
     for (const [label, fingerprint] of noDigest) {
       t.not(fingerprint, good)
-      await send(label, fingerprint, 'ERR_FINGERPRINT_MISMATCH')
+      await send(label, fingerprint, CLAIMS)
+    }
+    const foreign: readonly (readonly [string, string])[] = [
+      ['of something else', digest('x')],
+      ['with two characters swapped', `${good[1]}${good[0]}${good.slice(2)}`],
+      ...(encoding === 'hex' ? [] : ([['in upper case', good.toUpperCase()]] as const)),
+    ]
+    for (const [label, fingerprint] of foreign) {
+      if (fingerprint !== good) await send(label, fingerprint, 'ERR_FINGERPRINT_MISMATCH')
     }
     await send('longer than a token may be', good.repeat(200).slice(0, 8000), 'ERR_TOKEN_TOO_LARGE')
     const million = sign(validHeader(), { ...claims, [claim]: 'a'.repeat(1_000_000) })

@@ -455,13 +455,16 @@ test('EL-06 an error about a malformed token quotes nothing of it', (t) => {
   }
 })
 
+const HTTPS = 'X-Forwarded-Proto: https'
+
 test('EL-08 text from the client cannot end a line of a log, or drive a terminal', async (t) => {
   const app = await open(t)
   // Past what Node's own client lets through: C1 control characters are legal bytes of a header.
   const agents = ['\u009b31mred', '\u0085next line', '\u0090device\u009c', 'tab\there', 'x'.repeat(5000)]
-  for (const agent of agents) await rawRequest(app.port, '/me', `User-Agent: ${agent}\r\nAuthorization: Bearer x.y.z`)
+  for (const agent of agents)
+    await rawRequest(app.port, '/me', `User-Agent: ${agent}\r\n${HTTPS}\r\nAuthorization: Bearer x.y.z`)
   const forwarded = 'X-Forwarded-For: \u009b2J'
-  await rawRequest(app.port, '/me%0a%1b[2J', `${forwarded}\r\nAuthorization: Bearer x.y.z`)
+  await rawRequest(app.port, '/me%0a%1b[2J', `${forwarded}\r\n${HTTPS}\r\nAuthorization: Bearer x.y.z`)
   const refused = app.seen.filter(({ name }) => name === 'token_rejected')
   t.is(refused.length, agents.length + 1)
   t.true(JSON.stringify(app.seen).includes('u009b'), 'what was taken out is shown')

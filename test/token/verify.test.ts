@@ -60,7 +60,7 @@ async function createUnit(overrides: Partial<VerifierOptions> = {}): Promise<Ver
     clockTolerance: 0,
     maxLifetime: 3600,
     keys: await createKeySet({ keys: [privateJwk] }),
-    revocations: { has: () => false },
+    revocations: { has: () => false, hasKey: () => false },
     format: 'base64url',
     maxBytes: 8192,
     clock: createClock(),
@@ -703,7 +703,7 @@ test('VF-25 a verifier whose parts fail rejects', async (t) => {
   const credentials = { token: sign(validHeader(), claims), fingerprints: [fingerprint] }
   const faults: Readonly<Record<string, Partial<VerifierOptions>>> = {
     keys: { keys: { get: fail } },
-    revocations: { revocations: { has: fail } },
+    revocations: { revocations: { has: fail, hasKey: fail } },
     clock: { clock: fail },
   }
   for (const [label, fault] of Object.entries(faults)) {
