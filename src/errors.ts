@@ -3,6 +3,7 @@
 // that belongs to it; the exact code goes to events and logs.
 
 import type { EventName } from './events.ts'
+import { freezeDeep } from './freeze.ts'
 
 /** A stable name for what went wrong. A release may add one, never rename one. */
 export type ErrorCode =
@@ -57,7 +58,7 @@ const stolenToken = { ...invalidToken, event: 'sidejack' } as const
 const invalidRequest = { status: 400, error: 'invalid_request' } as const
 
 /** Every code, with the HTTP status and RFC error it answers and the event it raises. */
-export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = {
+export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Record<ErrorCode, ErrorRow>>({
   ERR_CREDENTIALS_MISSING: { status: 401, message: 'The request carries no access token' },
   ERR_CREDENTIALS_AMBIGUOUS: {
     ...invalidRequest,
@@ -159,13 +160,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = {
     error: 'temporarily_unavailable',
     message: 'Something failed that should not; the cause says what',
   },
-}
+})
 
 /** Which verified session an error is about: identifiers, none of them a credential. */
 export interface ErrorSubject {
-  readonly sub?: string
-  readonly sid?: string
-  readonly jti?: string
+  readonly sub: string
+  readonly sid: string
+  readonly jti: string
 }
 
 /** What an error can carry beside its code. */

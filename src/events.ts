@@ -5,6 +5,7 @@ import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 
 import type { ErrorCode } from './errors.ts'
+import { freezeDeep } from './freeze.ts'
 import type { Clock, Milliseconds, Seconds } from './time.ts'
 
 /** Who asked, as far as the server can tell. Text from the client is cleaned of control characters. */
@@ -82,7 +83,7 @@ export interface SessionEvents {
   cross_site_refused: Refusal
   /** The limiter refused an attempt. */
   excess_rate_limit_exceeded: Refusal
-  /** A cookie was not set since the connection is not known to be https. A configuration error. */
+  /** Nothing was set or believed, since the connection is not known to be https. A configuration error, or a leak. */
   transport_insecure: Refusal
   /** The active signing key is revoked; nothing is issued. */
   key_revoked_in_use: Refusal
@@ -95,9 +96,9 @@ export type EventName = keyof SessionEvents
 
 /** Where an application listens. A listener that throws is reported as a process warning and harms nobody else. */
 export interface SessionEventSource {
-  on<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
-  once<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
-  off<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): this
+  on<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): SessionEventSource
+  once<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): SessionEventSource
+  off<N extends EventName>(name: N, listener: (event: SessionEvents[N]) => void): SessionEventSource
 }
 
 /** The emitting side. `time` is added here. */
@@ -110,28 +111,38 @@ export interface EventSink {
 // left out. What takes an accepted login or a right is always reported.
 const FLOOD_LIMIT = 50
 const FLOOD_WINDOW: Milliseconds = 1000
+const MAX_WINDOWS = 10_000
 
 /** Makes the emitter of one kit. */
 export function createEvents(clock: Clock): EventSink {
   const emitter = new EventEmitter()
-  const windows = new Map<EventName, { start: Milliseconds; count: number }>()
+  const windows = new Map<string, { start: Milliseconds; count: number }>()
 
   /** How many were suppressed before this one, or undefined when this one is to be suppressed too. */
-  function admit(name: EventName, time: Milliseconds): number | undefined {
-    const window = windows.get(name)
+  function admit(key: string, time: Milliseconds): number | undefined {
+    const window = windows.get(key)
     if (window === undefined || Math.abs(time - window.start) >= FLOOD_WINDOW) {
-      windows.set(name, { start: time, count: 1 })
+      windows.set(key, { start: time, count: 1 })
       return window === undefined ? 0 : Math.max(0, window.count - FLOOD_LIMIT)
     }
     window.count += 1
     return window.count > FLOOD_LIMIT ? undefined : 0
   }
 
+  /** One window for each event of a genuine session, so that nobody's noise hides another's alarm. */
+  function windowOf(name: EventName, event: object, time: Milliseconds): string {
+    if (!('sid' in event)) return name
+    if (windows.size >= MAX_WINDOWS) {
+      for (const [key, { start }] of windows) if (Math.abs(time - start) >= FLOOD_WINDOW) windows.delete(key)
+    }
+    return windows.size < MAX_WINDOWS ? `${name} ${String(event.sid)}` : name
+  }
+
   function emit<N extends EventName>(name: N, event: Omit<SessionEvents[N], 'time'>): void {
     const time = readClock(clock)
     let suppressed = 0
     if ('code' in event) {
-      const admitted = admit(name, time)
+      const admitted = admit(windowOf(name, event, time), time)
       if (admitted === undefined) return
       suppressed = admitted
     }
@@ -144,7 +155,23 @@ export function createEvents(clock: Clock): EventSink {
     }
   }
 
-  return { source: emitter, emit }
+  // Not the emitter itself, on which anybody could emit.
+  const source: SessionEventSource = Object.freeze<SessionEventSource>({
+    on(name, listener) {
+      emitter.on(name, listener)
+      return source
+    },
+    once(name, listener) {
+      emitter.once(name, listener)
+      return source
+    },
+    off(name, listener) {
+      emitter.off(name, listener)
+      return source
+    },
+  })
+
+  return { source, emit }
 }
 
 async function callListener(name: EventName, call: () => unknown): Promise<void> {
@@ -165,13 +192,6 @@ function readClock(clock: Clock): Milliseconds {
     // The request that needed the time has been refused for it already.
   }
   return Date.now()
-}
-
-function freezeDeep<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null) freezeDeep(member as object)
-  }
-  return Object.freeze(value)
 }
 
 // C0, DEL and C1, and the two separators that end a line in JavaScript: what forges log lines and drives terminals.

@@ -1,9 +1,10 @@
 // Everything that is public, and nothing else.
 
-export type { CookieOptions } from './cookie-options.ts'
+export type { CookieOptions } from './options/cookie.ts'
 export {
   ERROR_CODES,
   type ErrorCode,
+  type ErrorRow,
   type ErrorSubject,
   isSessionError,
   SessionError,
@@ -26,11 +27,11 @@ export { importKey, type ImportOptions, type KeyInput } from './keys/import.ts'
 export { createKeySet, type KeySet, type KeySetOptions } from './keys/key-set.ts'
 export type { Key, PublicJwk } from './keys/key.ts'
 export { createSessionKit, type SessionKit } from './kit.ts'
-export type { AuthState, OptionalAuthState, StateMiddleware } from './koa/context.ts'
+export type { AuthState, Context, LoginContext, OptionalAuthState } from './koa/context.ts'
 export type { CorsOptions } from './koa/cors.ts'
 export type { TokenResponse } from './koa/login.ts'
 export type { Protect, ProtectOptions } from './koa/protect.ts'
-export type { SessionKitOptions } from './options.ts'
+export type { SessionKitOptions } from './options/options.ts'
 export type { RevocationTarget } from './revocation.ts'
 export type { SessionData, Subject } from './sessions.ts'
 export { memoryStore } from './store/memory.ts'

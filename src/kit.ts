@@ -12,7 +12,7 @@ import { createAuthenticator, createProtect, type Protect } from './koa/protect.
 import { createRefusals } from './koa/refusals.ts'
 import { createPublicRoutes, createRoutes, type Route } from './koa/routes.ts'
 import { createSessionMiddleware } from './koa/session.ts'
-import { resolveOptions, type SessionKitOptions } from './options.ts'
+import { resolveOptions, type SessionKitOptions } from './options/options.ts'
 import { createRevocationList, type RevocationTarget } from './revocation.ts'
 import { createSessions, type Subject } from './sessions.ts'
 import { memoryStore } from './store/memory.ts'
@@ -33,14 +33,15 @@ export interface SessionKit<Claims extends object = Record<string, unknown>> {
   routes(): Koa.Middleware
   /**
    * koa-session, bound to the verified session: `ctx.session` is kept on the server, is null for anonymous requests and
-   * ends with the session. Mount it once, behind `protect({ optional: true })`.
+   * ends with the session. Mount it once. It verifies the request as `protect({ optional: true })` does.
    *
    * @throws TypeError when the app has another session middleware
    */
   session(app: Koa): Koa.Middleware
   /**
    * Starts a session in a login route of your own: sets the cookie, ends the session that the request presents, and
-   * answers the body to send.
+   * answers the body to send. The new session has its `ctx.session` from the next request on. Call it right after you
+   * have checked who it is: what is revoked of the subject in between is not seen.
    *
    * @throws SessionError with ERR_CROSS_SITE, ERR_TRANSPORT_INSECURE, ERR_CLAIMS_INVALID, ERR_TOKEN_OVERSIZE,
    *   ERR_KEY_REVOKED or ERR_STORE_UNAVAILABLE
@@ -115,7 +116,16 @@ export async function createSessionKit<Claims extends object = Record<string, un
   const authenticator = createAuthenticator(verifier, cookie)
   const refusals = createRefusals({ settings, events, sessions })
   const { authenticate, limiter } = given
-  const login = createLogin({ settings, sessions, verifier, authenticator, events, authenticate, limiter })
+  const login = createLogin({
+    settings,
+    sessions,
+    verifier,
+    authenticator,
+    revocations,
+    events,
+    authenticate,
+    limiter,
+  })
   const routes: Route[] = [
     ...(authenticate === undefined ? [] : [{ method: 'POST', path: `${prefix}/login`, handle: login.login } as const]),
     { method: 'POST', path: `${prefix}/logout`, handle: login.logout },
@@ -138,16 +148,19 @@ export async function createSessionKit<Claims extends object = Record<string, un
     if (given.store === undefined) await store.close()
   }
 
+  const isOwnPath = (path: string): boolean => ownPaths.has(path)
+  const protect = createProtect<Claims>({ authenticator, refusals, clock, isOwnPath })
+  const identify: Koa.Middleware = protect({ optional: true })
+
   return Object.freeze({
-    protect: createProtect<Claims>({
-      authenticator,
-      refusals,
-      clock,
-      isOwnPath: (path: string) => ownPaths.has(path),
-    }),
+    protect,
     // The router's own context type says more than middleware for any app may ask for.
     routes: () => createRoutes(routes, { settings, refusals }) as Koa.Middleware,
-    session: (app: Koa) => createSessionMiddleware(app, { sessions, authenticator, refusals }),
+    session: (app: Koa) => {
+      const session = createSessionMiddleware(app, { sessions, authenticator, refusals })
+      const middleware: Koa.Middleware = (ctx, next) => identify(ctx, () => session(ctx, next))
+      return middleware
+    },
     start: (ctx: Context, subject: Subject<Claims>) => reported(ctx, () => login.start(ctx, subject as Subject)),
     end: (ctx: Context) => reported(ctx, () => login.end(ctx)),
     revoke: sessions.revoke,
@@ -177,5 +190,9 @@ function developmentStore(isLocal: boolean, { clock }: { readonly clock: () => n
   if (!isLocal) {
     throw new TypeError('store: expected a store, since only a kit on localhost makes its own, got none')
   }
+  process.emitWarning(
+    'No store was given: memory is used, and sessions and revocations are forgotten when this process ends.',
+    'SessionKitWarning',
+  )
   return memoryStore({ clock })
 }

@@ -3,8 +3,10 @@
 // an entry goes when every token it could stop has expired.
 
 import { SessionError } from './errors.ts'
+import { createExpiringMap } from './expiring-map.ts'
 import { NEVER, type NewRecord, type Store } from './store/store.ts'
-import { type Clock, describe, type Milliseconds, type Seconds } from './time.ts'
+import { describe } from './describe.ts'
+import type { Clock, Milliseconds, Seconds } from './time.ts'
 
 /**
  * What is revoked: one token, one session, every token of a subject issued until now or until `before` (a Date, or
@@ -43,21 +45,15 @@ export interface RevocationList {
    * @throws SessionError with ERR_STORE_UNAVAILABLE when the store did not take it; it holds in this process all the same
    */
   add(target: RevocationTarget): Promise<Milliseconds>
+  /** Calls `listener` with each subject that is revoked from now on. */
+  watchSubjects(listener: (sub: string) => void): () => void
   /** How many entries this process holds. */
   readonly size: number
   close(): void
 }
 
-interface Entry {
-  readonly expires: Milliseconds
-  /** For a subject: tokens issued until then are revoked. */
-  readonly cutoff: Milliseconds
-}
-
 // Each cut-off has its own record, so that no later write can shorten it.
 const CUTOFF = /^sub ([^]+)@(\d{1,16})$/
-
-const BUCKET: Milliseconds = 60_000
 
 /**
  * Loads the list and follows the store.
@@ -74,7 +70,7 @@ export async function createRevocationList(options: {
 }): Promise<RevocationList> {
   const { issuer, store, clock, retention, clockTolerance } = options
   const entries = createExpiringMap(clock)
-  let latest = clock()
+  const subjectListeners = new Set<(sub: string) => void>()
 
   const keyOf = {
     jti: (jti: string) => `jti ${issuer} ${jti}`,
@@ -88,13 +84,13 @@ export async function createRevocationList(options: {
     // What is no record of this list must not take it apart.
     if (!Number.isSafeInteger(expires) || (sub === undefined && key.startsWith('sub '))) return
     entries.add(sub === undefined ? key : keyOf.sub(sub), { expires, cutoff: Number(cutoff) })
+    if (sub !== undefined) for (const listener of subjectListeners) listener(sub)
   }
 
   function toRecord(target: RevocationTarget): NewRecord & { readonly cutoff: Milliseconds } {
-    const now = clock()
+    entries.purge()
     // From the latest time there was: a token that was issued before the clock went back must not outlive this.
-    latest = Math.max(latest, now)
-    const expires = latest + retention * 1000
+    const expires = entries.latest + retention * 1000
     const record = (key: string) => ({ key, value: null, expires, cutoff: 0 })
     if ('jti' in target) return record(keyOf.jti(target.jti))
     if ('sid' in target) return record(keyOf.sid(target.sid))
@@ -102,11 +98,14 @@ export async function createRevocationList(options: {
     if ('kid' in target) return { ...record(keyOf.kid(target.kid)), expires: NEVER }
     const { sub, before } = target
     // Without a time it is later than every cut-off before, and so than every token that was issued past one.
-    const cutoff = before === undefined ? Math.max(now, cutoffOf(sub) + 1) : Number(before)
+    const cutoff = before === undefined ? Math.max(clock(), cutoffOf(sub) + 1) : Number(before)
     return { ...record(`${keyOf.sub(sub)}@${cutoff}`), cutoff }
   }
 
-  const cutoffOf = (sub: string): Milliseconds => entries.get(keyOf.sub(sub))?.cutoff ?? 0
+  function cutoffOf(sub: string): Milliseconds {
+    entries.purge()
+    return entries.get(keyOf.sub(sub))?.cutoff ?? 0
+  }
 
   // First watch, then read: what is written in between is seen twice, which does no harm, and never missed.
   const unwatch = await store.watch?.('revocation', load)
@@ -127,8 +126,13 @@ export async function createRevocationList(options: {
     },
     hasKey: (kid) => entries.get(keyOf.kid(kid)) !== undefined,
     cutoff: cutoffOf,
+    watchSubjects(listener) {
+      subjectListeners.add(listener)
+      return () => subjectListeners.delete(listener)
+    },
     async add(target) {
       const { cutoff, ...record } = toRecord(target)
+      if (!Number.isSafeInteger(record.expires)) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
       load(record)
       try {
         await store.set('revocation', record)
@@ -144,6 +148,9 @@ export async function createRevocationList(options: {
   }
 }
 
+// Before 1973 in milliseconds, and after 5138 in seconds: who passes less has passed seconds.
+const LEAST_TIME: Milliseconds = 1e11
+
 /**
  * @throws TypeError when the target is none, or its time is later than `now`: what is yet to come cannot be revoked
  */
@@ -151,64 +158,14 @@ export function assertTarget(target: RevocationTarget, now: Milliseconds): void 
   const { before, ...named } = { ...target } as Record<string, unknown> // whatever an application without types passes
   const [[kind, name] = [], ...others] = Object.entries(named)
   const isNamed = ['jti', 'sid', 'sub', 'kid'].includes(kind ?? '') && typeof name === 'string' && name !== ''
-  const time = Number(before ?? 0)
-  const isTimed = before === undefined || (kind === 'sub' && Number.isSafeInteger(time) && time <= now)
-  if (!isNamed || others.length > 0 || !isTimed) {
+  if (!isNamed || others.length > 0 || (before !== undefined && kind !== 'sub')) {
+    throw new TypeError(`target: expected { jti }, { sid }, { sub, before? } or { kid }, got ${describe(target)}`)
+  }
+  const time = before instanceof Date ? before.getTime() : before
+  const isTime = typeof time === 'number' && Number.isSafeInteger(time) && time >= LEAST_TIME && time <= now
+  if (before !== undefined && !isTime) {
     throw new TypeError(
-      `target: expected { jti }, { sid }, { sub, before? } until now or { kid }, got ${describe(target)}`,
+      `before: expected a Date or milliseconds since the epoch, not later than now, got ${describe(before)}`,
     )
   }
-}
-
-/** A map whose keys are also filed by the minute in which they expire, so that purging looks at nothing else. */
-function createExpiringMap(clock: Clock): {
-  /** Drops the minutes that are over. Without it `get` may still find what has expired, which does no harm. */
-  purge(): void
-  get(key: string): Entry | undefined
-  add(key: string, entry: Entry): void
-  /** Whether an entry that stopped a token of this expiry may be gone. For a live token: only if the clock went back. */
-  hasForgotten(expires: Milliseconds): boolean
-  readonly size: number
-} {
-  const entries = new Map<string, Entry>()
-  const buckets = new Map<number, string[]>()
-  let purged = Math.floor(clock() / BUCKET)
-
-  function purge(): void {
-    const current = Math.floor(clock() / BUCKET)
-    if (current <= purged) return
-    purged = current
-    for (const [minute, keys] of buckets) {
-      if (minute >= current) continue
-      buckets.delete(minute)
-      for (const key of keys) if (bucketOf(entries.get(key)) < current) entries.delete(key)
-    }
-  }
-
-  return {
-    purge,
-    get: (key) => entries.get(key),
-    add(key, entry) {
-      purge()
-      const known = entries.get(key)
-      const merged = {
-        expires: Math.max(entry.expires, known?.expires ?? 0),
-        cutoff: Math.max(entry.cutoff, known?.cutoff ?? 0),
-      }
-      entries.set(key, merged)
-      if (known !== undefined && bucketOf(known) === bucketOf(merged)) return
-      const bucket = buckets.get(bucketOf(merged))
-      if (bucket === undefined) buckets.set(bucketOf(merged), [key])
-      else bucket.push(key)
-    },
-    hasForgotten: (expires) => expires <= purged * BUCKET,
-    get size() {
-      purge()
-      return entries.size
-    },
-  }
-}
-
-function bucketOf(entry: Entry | undefined): number {
-  return Math.floor((entry?.expires ?? 0) / BUCKET)
 }

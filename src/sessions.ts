@@ -13,12 +13,14 @@ import { type Clock, type Milliseconds, type Seconds, toNumericDate } from './ti
 import type { ClaimRules } from './token/claims.ts'
 import { signToken } from './token/sign.ts'
 
-/** Who has proved to be whom: what `authenticate` answers. */
-export interface Subject<Claims extends object = Record<string, unknown>> {
+/** Who has proved to be whom: what `authenticate` answers. With required claims of your own, `claims` is required. */
+export type Subject<Claims extends object = Record<string, unknown>> = SubjectBase &
+  (Partial<Claims> extends Claims ? { readonly claims?: Claims } : { readonly claims: Claims })
+
+/** The part of a {@link Subject} that does not depend on your claims. */
+export interface SubjectBase {
   /** The user's identifier, at most 255 characters. Visible to whoever sees the token: not an e-mail address. */
   readonly sub: string
-  /** Your own claims. The token is signed, not encrypted: nothing confidential. */
-  readonly claims?: Claims
   /** Space-delimited scopes. */
   readonly scope?: string
   /** The authentication context class that was reached (RFC 9470). */
@@ -123,6 +125,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       ...(amr !== undefined && { amr }),
       [FINGERPRINT_FORMATS[format].claim]: digestFingerprint(fingerprint, format),
     }
+    // A clock that jumped ahead and back: better no session than one that is dead at birth.
+    if (revocations.has({ ...claims, kid: key.kid })) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
     const accessToken = await signToken(key, claims, custom, options)
     const value: SessionValue = { sub, issued }
     await attempt(() => store.add('session', { key: sid, value, expires, group: sub }))

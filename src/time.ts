@@ -2,6 +2,8 @@
 
 import ms from 'ms'
 
+import { describe } from './describe.ts'
+
 /** A span or an instant in whole seconds; an instant is an RFC 7519 NumericDate. */
 export type Seconds = number
 /** A span or an instant in milliseconds since the epoch. */
@@ -44,21 +46,6 @@ function toSeconds(value: unknown): Seconds | undefined {
   const milliseconds = ms(value as ms.StringValue) as number | undefined
   // Rounded, since '1.1h' is no whole number of milliseconds in binary.
   return milliseconds === undefined ? undefined : Math.round(milliseconds) / 1000
-}
-
-/** Describes a rejected option value without repeating a long one. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string' && value.length <= 40) return JSON.stringify(value)
-  return describeKind(value)
-}
-
-/** Describes a rejected value that may be a secret: only what kind it is. */
-export function describeKind(value: unknown): string {
-  if (typeof value === 'string') return `a string of ${value.length} characters`
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (typeof value === 'function') return 'a function'
-  return String(value)
 }
 
 /** The instant of `time` as an RFC 7519 NumericDate without its fraction. */

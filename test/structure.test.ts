@@ -10,11 +10,11 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
-  /^(?:errors|events|time|option-checks)\.ts$/,
+  /^(?:errors|events|time|describe|freeze)\.ts$|^options\/checks\.ts$/,
   /^(?:token|keys)\/|^fingerprint\.ts$|^store\/store\.ts$/,
-  /^(?:revocation|sessions|verifier)\.ts$/,
+  /^(?:expiring-map|revocation|sessions|verifier)\.ts$/,
   /^store\//,
-  /^(?:options|cookie-options)\.ts$|^koa\//,
+  /^options\/|^koa\//,
   /^kit\.ts$/,
   /^index\.ts$/,
 ]

@@ -52,7 +52,7 @@ export async function createDemo(options: {
     keys: await createKeySet({ keys: [await loadKey(join(directory, 'key.json'))] }),
     store,
     async authenticate(ctx) {
-      const { username, password } = ctx.request.body as Record<string, unknown>
+      const { username, password } = ctx.request.body
       return (await checkPassword(username, password)) ? { sub: String(username) } : null
     },
   })

@@ -1,4 +1,4 @@
-// The smallest app whose stolen tokens open nothing. Start it: npx tsx examples/minimal/main.ts
+// The smallest app whose stolen tokens open nothing.
 
 import { Router } from '@koa/router'
 import Koa from 'koa'
@@ -12,7 +12,7 @@ const kit = await createSessionKit({
   keys: await createKeySet(), // fresh at each start; keep one with generateKey()
   store: memoryStore(), // for one process, forgotten at exit
   authenticate: (ctx) => {
-    const { username, password } = ctx.request.body as Record<string, unknown>
+    const { username, password } = ctx.request.body
     // Your own check goes here: look the user up and compare with a password hash.
     return username === 'alice' && password === 'wonderland' ? { sub: 'alice' } : null
   },

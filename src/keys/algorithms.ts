@@ -1,6 +1,8 @@
 // The algorithms the kit knows, one row each. `none`, RSA1_5 and the like cannot be expressed.
 // RFC 7518 section 3, RFC 8037 (EdDSA), RFC 9864 (Ed25519).
 
+import { freezeDeep } from '../freeze.ts'
+
 /** A JWS algorithm of the kit. */
 export type Algorithm =
   'ES256' | 'ES384' | 'ES512' | 'RS256' | 'PS256' | 'EdDSA' | 'Ed25519' | 'HS256' | 'HS384' | 'HS512'
@@ -17,7 +19,7 @@ export interface AlgorithmRow {
 }
 
 /** Every algorithm of the kit, with the kind of key that fits it. */
-export const ALGORITHMS: Readonly<Record<Algorithm, AlgorithmRow>> = {
+export const ALGORITHMS: Readonly<Record<Algorithm, AlgorithmRow>> = freezeDeep<Record<Algorithm, AlgorithmRow>>({
   ES256: { kty: 'EC', crv: 'P-256' },
   ES384: { kty: 'EC', crv: 'P-384' },
   ES512: { kty: 'EC', crv: 'P-521' },
@@ -28,7 +30,7 @@ export const ALGORITHMS: Readonly<Record<Algorithm, AlgorithmRow>> = {
   HS256: { kty: 'oct', bytes: 32, hash: 'SHA-256' },
   HS384: { kty: 'oct', bytes: 48, hash: 'SHA-384' },
   HS512: { kty: 'oct', bytes: 64, hash: 'SHA-512' },
-}
+})
 
 /** Whether `value` names an algorithm of the kit; own names only, so `constructor` does not. */
 export function isAlgorithm(value: unknown): value is Algorithm {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 
 import { type Algorithm, ALGORITHMS, isAlgorithm } from './algorithms.ts'
-import { describe } from '../time.ts'
+import { describe } from '../describe.ts'
 
 const generate = promisify(generateKeyPair)
 

@@ -4,7 +4,7 @@ import { KeyObject } from 'node:crypto'
 
 import type { JWK } from 'jose'
 
-import { describe, describeKind } from '../time.ts'
+import { describe, describeKind } from '../describe.ts'
 import { type Algorithm, isAlgorithm, isSymmetric } from './algorithms.ts'
 import { importJwk, importJwks } from './jwk.ts'
 import { createKey, createSecretKey, isKey, type Key, type WantedAlgorithm } from './key.ts'

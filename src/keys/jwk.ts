@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 
 import type { JWK } from 'jose'
 
-import { describe } from '../time.ts'
+import { describe } from '../describe.ts'
 import { isAlgorithm } from './algorithms.ts'
 import { createKey, createSecretKey, type Key, type WantedAlgorithm } from './key.ts'
 
@@ -56,6 +56,9 @@ export async function importJwk(jwk: JWK, wanted: WantedAlgorithm): Promise<Key>
   const named = { ...nameAlgorithm(jwk, wanted), kid }
   if (jwk.kty === 'oct') {
     return createSecretKey(Buffer.from(typeof jwk.k === 'string' ? jwk.k : '', 'base64url'), named)
+  }
+  if (!('d' in jwk) && ['p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk)) {
+    throw new TypeError('key: expected a whole private JWK or a public one, got one without `d`')
   }
   if ('oth' in jwk) throw new TypeError('key: expected an RSA key of two primes, got one of more (`oth`)')
   return createKey(parseJwk(jwk), named)

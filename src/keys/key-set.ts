@@ -1,7 +1,7 @@
 // The keys of one issuer: one signs, all verify. RFC 7517 section 5.
 
-import { assertKnown } from '../option-checks.ts'
-import { describeKind } from '../time.ts'
+import { assertKnown } from '../options/checks.ts'
+import { describeKind } from '../describe.ts'
 import { type Algorithm, isSymmetric } from './algorithms.ts'
 import { generateKey } from './generate.ts'
 import { importKeys, type KeyInput } from './import.ts'

@@ -5,7 +5,7 @@ import { createHmac, createPublicKey, type KeyObject, webcrypto } from 'node:cry
 
 import { calculateJwkThumbprint, type CryptoKey, importJWK, type JWK } from 'jose'
 
-import { describe } from '../time.ts'
+import { describe } from '../describe.ts'
 import { type Algorithm, ALGORITHMS, inferAlgorithm, isSymmetric } from './algorithms.ts'
 import { assertSecret } from './secret.ts'
 import { assertPair, assertStrength } from './strength.ts'

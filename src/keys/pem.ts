@@ -5,9 +5,17 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 // What stands between the lines has no run of five hyphens, so every character is looked at once.
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:[^-]|-(?!----))*-----END \1-----/g
 
-/** The blocks of the text, each with its BEGIN and END lines. */
+/**
+ * The blocks of the text, each with its BEGIN and END lines.
+ *
+ * @throws TypeError when one is broken: left out, the file could mean another key
+ */
 export function findPemBlocks(text: string): string[] {
-  return [...text.matchAll(BLOCK)].map(([block]) => block)
+  const blocks = [...text.matchAll(BLOCK)].map(([block]) => block)
+  if ((text.match(/-----\s*(?:BEGIN|END)/gi)?.length ?? 0) !== blocks.length * 2) {
+    throw new TypeError('key: expected PEM blocks with matching BEGIN and END lines, got a broken one')
+  }
+  return blocks
 }
 
 /**
@@ -27,9 +35,19 @@ export function readPem(blocks: readonly string[]): KeyObject {
       'key: expected a PEM key without a passphrase, got an encrypted one; remove it with: openssl pkey -in FILE -out COPY',
     )
   }
+  const key = parse(pem)
+  const others = blocks.filter((block) => block !== pem && /PUBLIC KEY|BEGIN CERTIFICATE/.test(block)).map(parse)
+  // Of a chain the first certificate counts; what lies beside a private key must be about that key.
+  if (privateKeys.length > 0 && others.length > 0 && !others.some((other) => other.equals(createPublicKey(key)))) {
+    throw new TypeError('key: expected a private key and its own certificate, got those of two keys')
+  }
+  return key
+}
+
+function parse(pem: string): KeyObject {
   try {
     if (pem.includes('BEGIN CERTIFICATE')) return new X509Certificate(pem).publicKey
-    return privateKeys.length > 0 ? createPrivateKey(pem) : createPublicKey(pem)
+    return pem.includes('PRIVATE KEY') ? createPrivateKey(pem) : createPublicKey(pem)
   } catch (cause) {
     throw new TypeError('key: expected a PEM key or certificate, got one that OpenSSL cannot read', { cause })
   }

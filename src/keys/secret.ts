@@ -1,7 +1,7 @@
 // What an HMAC secret must look like: as long as the hash (RFC 7518 section 3.2) and not a thing people type or
 // publish. This finds careless secrets, it does not measure entropy: only a generator gives that.
 
-import { createHash, createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto'
 
 const HINT = 'make one with crypto.randomBytes(64), or in a shell: openssl rand -base64 64, and decode it'
 
@@ -44,18 +44,25 @@ function weakness(secret: Uint8Array, least: number): string | undefined {
   return weakness(decoded, least)
 }
 
-/** DER of a public key, or of a certificate: as public as it gets (CVE-2016-10555 and its kin). */
+/** DER of a public key or a certificate, or a bare point of a curve: as public as it gets (CVE-2016-10555). */
 function isPublicKey(secret: Uint8Array): boolean {
-  if (secret[0] !== 0x30) return false
   const key = Buffer.from(secret)
-  return (['spki', 'pkcs1'] as const).some((type) => {
-    try {
-      createPublicKey({ key, format: 'der', type })
-      return true
-    } catch {
-      return false
-    }
-  })
+  if (key[0] === 0x04) return [65, 97, 133].includes(key.length)
+  if (key[0] !== 0x30) return false
+  return [
+    () => createPublicKey({ key, format: 'der', type: 'spki' }),
+    () => createPublicKey({ key, format: 'der', type: 'pkcs1' }),
+    () => new X509Certificate(key),
+  ].some(succeeds)
+}
+
+function succeeds(parse: () => unknown): boolean {
+  try {
+    parse()
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Base64 of random bytes has all three classes of characters, well mixed; words strung together have not. */

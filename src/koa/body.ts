@@ -3,7 +3,7 @@
 import { bodyParser } from '@koa/bodyparser'
 
 import { SessionError } from '../errors.ts'
-import type { Context } from './context.ts'
+import type { Context, LoginContext } from './context.ts'
 
 const JSON_TYPE = /^application\/json *(?:; *charset="?utf-8"? *)?$/i
 const LIMIT = '16kb'
@@ -28,13 +28,16 @@ const parse = bodyParser({
 /**
  * Reads the body into `ctx.request.body`, unless a body parser of the application has.
  *
+ * @returns the same context, whose body is an object now
  * @throws SessionError with ERR_BODY_TYPE, ERR_BODY_TOO_LARGE or ERR_BODY_MALFORMED
  */
-export async function readJsonBody(ctx: Context): Promise<void> {
-  if (!isJson(ctx.get('Content-Type'))) throw new SessionError('ERR_BODY_TYPE')
+export async function readJsonBody(ctx: Context): Promise<LoginContext> {
+  // Nothing compressed: what is small needs none, and what is cut short while it inflates would never settle.
+  if (!isJson(ctx.get('Content-Type')) || ctx.get('Content-Encoding') !== '') throw new SessionError('ERR_BODY_TYPE')
   await parse(ctx, async () => {})
   const { body } = ctx.request as { body?: unknown } // the parser's, or the application's
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new SessionError('ERR_BODY_MALFORMED', { detail: 'not an object' })
   }
+  return ctx as LoginContext // its body has just been looked at
 }

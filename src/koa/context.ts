@@ -1,13 +1,19 @@
 // What the kit asks of Koa, as types.
 
-import type { Middleware, ParameterizedContext } from 'koa'
+import type { ParameterizedContext } from 'koa'
 
 import type { Auth } from '../verifier.ts'
 
-/** Any Koa context. The body is there once a body parser has run: the kit's own, in `authenticate`. */
-export type Context = ParameterizedContext & { readonly request: { readonly body?: unknown } }
+/** Any Koa context. */
+export type Context = ParameterizedContext
 
-/** The state behind `protect()`. For a typed router: `new Router<AuthState<MyClaims>>()`. */
+/** The context of `authenticate`: the body is a JSON object. What is in it is the client's. */
+export type LoginContext = Context & { readonly request: { readonly body: Readonly<Record<string, unknown>> } }
+
+/**
+ * The state behind `protect()`. For a typed router: `new Router<AuthState<MyClaims>>()`; for routes that are open to
+ * all, {@link OptionalAuthState}.
+ */
 export interface AuthState<Claims extends object = Record<string, unknown>> {
   /** Who is calling. */
   auth: Auth<Claims>
@@ -18,6 +24,3 @@ export interface OptionalAuthState<Claims extends object = Record<string, unknow
   /** Who is calling, or undefined for nobody. */
   auth: Auth<Claims> | undefined
 }
-
-/** Middleware that leaves this state to what comes after it. */
-export type StateMiddleware<State> = Middleware<State>

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage } from 'node:http'
 
-import type { CookieSettings } from '../cookie-options.ts'
+import type { CookieSettings } from '../options/cookie.ts'
 import { SessionError } from '../errors.ts'
 import type { Seconds } from '../time.ts'
 import type { Context } from './context.ts'

@@ -2,7 +2,8 @@
 
 import { ERROR_CODES, isSessionError, SessionError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
-import type { SessionKitOptions, Settings } from '../options.ts'
+import type { SessionKitOptions, Settings } from '../options/options.ts'
+import type { RevocationList } from '../revocation.ts'
 import type { Sessions, Subject } from '../sessions.ts'
 import { type Seconds, toNumericDate } from '../time.ts'
 import type { Auth, Credentials, Verifier } from '../verifier.ts'
@@ -41,23 +42,35 @@ export function createLogin(options: {
   readonly sessions: Sessions
   readonly verifier: Verifier
   readonly authenticator: Authenticator
+  readonly revocations: Pick<RevocationList, 'watchSubjects'>
   readonly events: EventSink
   readonly authenticate: SessionKitOptions['authenticate']
   readonly limiter: SessionKitOptions['limiter']
 }): Login {
-  const { settings, sessions, verifier, authenticator, events } = options
+  const { settings, sessions, verifier, authenticator, revocations, events } = options
   const { cookie } = settings
   const rule: CrossSiteRule = { origins: settings.origins, crossSite: cookie.sameSite === 'None' }
 
   async function login(ctx: Context): Promise<void> {
     assertSameSite(ctx, rule)
     const wait = await options.limiter?.(ctx, 'login')
-    if (wait !== undefined)
+    if (wait !== undefined) {
       throw new SessionError('ERR_RATE_LIMITED', { headers: { 'Retry-After': toRetryAfter(wait) } })
-    await readJsonBody(ctx)
-    const subject = await options.authenticate?.(ctx)
-    if (!subject) throw new SessionError('ERR_LOGIN_FAILED')
-    ctx.body = await start(ctx, subject)
+    }
+    ctx.body = await start(ctx, await askForSubject(ctx))
+  }
+
+  /** Who `authenticate` accepts, unless all of theirs was revoked meanwhile: it may have checked an old password. */
+  async function askForSubject(ctx: Context): Promise<Subject> {
+    const revoked = new Set<string>()
+    const unwatch = revocations.watchSubjects((sub) => revoked.add(sub))
+    try {
+      const subject = await options.authenticate?.(await readJsonBody(ctx))
+      if (!subject || revoked.has(subject.sub)) throw new SessionError('ERR_LOGIN_FAILED')
+      return subject
+    } finally {
+      unwatch()
+    }
   }
 
   async function start(ctx: Context, subject: Subject): Promise<TokenResponse> {
@@ -66,11 +79,14 @@ export function createLogin(options: {
     const presented = await identify(ctx)
     const request = describeRequest(ctx)
     const { accessToken, sub, sid, jti, fingerprint, exp, expires } = await sessions.start(subject)
-    // Only now: a login that fails must not cost the session that is there.
+    // Only now: a login that is not accepted must not cost the session that is there.
     if (presented !== undefined) await sessions.end(presented.sid, 'login', request)
+    authenticator.forget(ctx)
     const expiresIn = exp - toNumericDate(settings.clock())
+    // As long as the token is believed; a cookie that went before it would look like a theft.
+    const maxAge = expiresIn + settings.clockTolerance
     harden(ctx, settings)
-    setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? expiresIn : undefined)
+    setCookie(ctx, cookie, fingerprint, cookie.lifetime === 'token' ? maxAge : undefined)
     events.emit('session_created', { sub, sid, expires, request })
     events.emit('authn_token_created', { sub, sid, jti, exp, request })
     events.emit('authn_login_success', { sub, sid, request })
@@ -101,6 +117,7 @@ export function createLogin(options: {
     assertSameSite(ctx, rule)
     const session = authenticator.peek(ctx) ?? (await identify(ctx))
     if (session !== undefined) await sessions.end(session.sid, 'logout', describeRequest(ctx))
+    authenticator.forget(ctx)
     setCookie(ctx, cookie, undefined)
   }
 
@@ -109,13 +126,13 @@ export function createLogin(options: {
     return credentials && verifier.identify(credentials)
   }
 
-  /** What login and logout make of a malformed token or cookie: nothing was presented. Two tokens stay an error. */
+  /** What login and logout make of a malformed token: nothing was presented. Anything else stays an error. */
   function read(ctx: Context): Credentials | undefined {
     try {
       return readCredentials(ctx.req, cookie.name)
     } catch (error) {
-      if (!isSessionError(error) || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') throw error
-      return undefined
+      if (isSessionError(error) && error.code === 'ERR_TOKEN_MALFORMED') return undefined
+      throw error
     }
   }
 

@@ -1,14 +1,18 @@
 // The middleware that lets a verified session through, and nobody else.
 
+import type { Middleware } from 'koa'
+
 import { SessionError } from '../errors.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
+import { SCOPE } from '../token/claims.ts'
 import type { Auth, Verifier } from '../verifier.ts'
-import type { CookieSettings } from '../cookie-options.ts'
-import { assertKnown, boolean } from '../option-checks.ts'
-import type { AuthState, Context, OptionalAuthState, StateMiddleware } from './context.ts'
+import type { CookieSettings } from '../options/cookie.ts'
+import { assertKnown, boolean } from '../options/checks.ts'
+import type { AuthState, Context, OptionalAuthState } from './context.ts'
 import { assertTransport } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
 import type { Refusals } from './refusals.ts'
+import { readPath } from './request-info.ts'
 import type { Demands } from './respond.ts'
 
 /** What a route demands. */
@@ -25,8 +29,8 @@ export interface ProtectOptions {
 
 /** Makes `protect` middleware. */
 export interface Protect<Claims extends object> {
-  (options: ProtectOptions & { readonly optional: true }): StateMiddleware<OptionalAuthState<Claims>>
-  (options?: ProtectOptions): StateMiddleware<AuthState<Claims>>
+  (options?: ProtectOptions & { readonly optional?: false }): Middleware<AuthState<Claims>>
+  (options: ProtectOptions): Middleware<OptionalAuthState<Claims>>
 }
 
 /** Verifies requests, each once. */
@@ -35,6 +39,8 @@ export interface Authenticator {
   authenticate(ctx: Context): Promise<Auth | undefined>
   /** Who was found to be calling. */
   peek(ctx: Context): Auth | undefined
+  /** Unlearns it: the request's session is another one now, or none. */
+  forget(ctx: Context): void
 }
 
 /** Makes the authenticator of one kit. */
@@ -53,6 +59,7 @@ export function createAuthenticator(verifier: Verifier, cookie: CookieSettings):
       return auth
     },
     peek: (ctx) => verified.get(ctx.req),
+    forget: (ctx) => void verified.delete(ctx.req),
   }
 }
 
@@ -70,14 +77,14 @@ export function createProtect<Claims extends object>(options: {
 }): Protect<Claims> {
   const { authenticator, refusals, clock, isOwnPath } = options
 
-  function createMiddleware(settings: ProtectOptions = {}): StateMiddleware<AuthState<Claims>> {
+  function createMiddleware(settings: ProtectOptions = {}): Middleware<AuthState<Claims>> {
     assertKnown(settings, 'protect', KNOWN)
     const { optional = false } = settings
     boolean(optional, 'optional')
     const demands = resolveDemands(settings)
 
     return async function protect(ctx, next) {
-      if (optional && isOwnPath(ctx.path)) return next()
+      if (optional && isOwnPath(readPath(ctx))) return next()
       let auth: Auth | undefined
       try {
         auth = await authenticator.authenticate(ctx)
@@ -106,12 +113,9 @@ function resolveDemands({ scope, maxTokenAge, acr }: ProtectOptions): Demands {
 
 const KNOWN = ['optional', 'scope', 'maxTokenAge', 'acr'] as const
 
-// The characters of RFC 6749 section 3.3, so that the challenge can quote them.
-const LIST = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
-
 function toList(value: string | readonly string[], name: string): string {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-  if (list.every((item) => typeof item === 'string') && LIST.test(list.join(' '))) return list.join(' ')
+  if (list.every((item) => typeof item === 'string') && SCOPE.test(list.join(' '))) return list.join(' ')
   throw new TypeError(`${name}: expected names without spaces or quotes, space-delimited or in an array, got others`)
 }
 

@@ -19,8 +19,10 @@ export interface Refusals {
   respond(ctx: Context, thrown: unknown, demands?: Demands): void
 }
 
-// More than this many stolen sessions a minute is a broken proxy rather than a thief.
+// More stolen sessions in a minute than this are a broken proxy rather than a thief; and one user's cannot use up what
+// the others may need.
 const REVOCATIONS = 10
+const REVOCATIONS_OF_ONE = 2
 const REVOCATION_WINDOW: Milliseconds = 60_000
 
 /** Makes the one way to refuse. */
@@ -31,7 +33,7 @@ export function createRefusals(options: {
 }): Refusals {
   const { settings, events, sessions } = options
   const { clock, onSidejack } = settings
-  let window = { start: clock(), count: 0 }
+  let window = { start: clock(), subjects: [] as string[] }
 
   function report(ctx: Context, thrown: unknown): void {
     const error = toSessionError(thrown)
@@ -45,17 +47,20 @@ export function createRefusals(options: {
     })
   }
 
-  function mayRevoke(): boolean {
+  function mayRevoke(sub: string): boolean {
     const now = clock()
-    if (Math.abs(now - window.start) >= REVOCATION_WINDOW) window = { start: now, count: 0 }
-    window.count += 1
-    return window.count <= REVOCATIONS
+    if (Math.abs(now - window.start) >= REVOCATION_WINDOW) window = { start: now, subjects: [] }
+    const { subjects } = window
+    if (subjects.length >= REVOCATIONS || subjects.filter((one) => one === sub).length >= REVOCATIONS_OF_ONE)
+      return false
+    subjects.push(sub)
+    return true
   }
 
   async function endStolen(ctx: Context, { code, subject }: SessionError): Promise<void> {
-    if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack' || subject?.sid === undefined) return
+    if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack' || subject === undefined) return
     try {
-      if (mayRevoke()) await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
+      if (mayRevoke(subject.sub)) await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
     } catch (thrown) {
       // The thief is refused either way, and the revocation holds in this process.
       report(ctx, thrown)

@@ -8,8 +8,17 @@ export function describeRequest(ctx: Context): RequestInfo {
   const userAgent = ctx.get('User-Agent')
   return {
     method: ctx.method,
-    path: cleanText(ctx.path),
+    path: cleanText(readPath(ctx)),
     ip: cleanText(ctx.ip),
     ...(userAgent !== '' && { userAgent: cleanText(userAgent) }),
+  }
+}
+
+/** The path, or nothing where the request line holds a URL that cannot be parsed. */
+export function readPath(ctx: Context): string {
+  try {
+    return ctx.path
+  } catch {
+    return ''
   }
 }

@@ -33,6 +33,12 @@ const HARDENING = {
   'X-Content-Type-Options': 'nosniff',
 } as const
 
+// What a handler may have said of the body that it wanted to send (RFC 9110 section 8).
+const ENTITY_HEADERS = [
+  ...['Content-Disposition', 'Content-Encoding', 'Content-Language', 'Content-Range'],
+  ...['ETag', 'Last-Modified', 'Location'],
+] as const
+
 const HSTS = 'max-age=63072000; includeSubDomains'
 
 // The description that goes with an RFC error, for everyone the same.
@@ -63,9 +69,12 @@ export function respondRefusal(
   const { status, error: rfcError } = ERROR_CODES[error.code]
   harden(ctx, settings)
   ctx.set({ ...error.headers })
-  // A cookie that was set before it came to this has lost its token.
+  // A cookie that was set before it came to this has lost its token, and other headers may be about another body.
   removeCookie(ctx, settings.cookie.name)
-  if (status === 401 || status === 403) ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))
+  for (const name of ENTITY_HEADERS) ctx.remove(name)
+  if (status === 401 || status === 403 || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') {
+    ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))
+  }
   const description = rfcError === undefined ? undefined : DESCRIPTIONS[rfcError]
   ctx.status = status
   ctx.body = JSON.stringify({
@@ -79,7 +88,12 @@ export function respondRefusal(
 }
 
 // Only what the resource server refused for the token's sake is said in the challenge (RFC 6750 section 3.1).
-const CHALLENGE_ERRORS = new Set(['invalid_token', 'insufficient_scope', 'insufficient_user_authentication'])
+const CHALLENGE_ERRORS = new Set([
+  'invalid_request',
+  'invalid_token',
+  'insufficient_scope',
+  'insufficient_user_authentication',
+])
 
 function challenge(code: ErrorCode, realm: string, demands: Demands): string {
   const { error } = ERROR_CODES[code]

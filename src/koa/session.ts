@@ -76,11 +76,15 @@ export function createSessionMiddleware(
     try {
       await run(ctx, async () => {
         isLoaded = true
+        const before = toText(ctx.session)
         try {
           await next()
         } catch (error) {
           Object.assign(handler, { error, hasThrown: true })
           throw error
+        } finally {
+          // koa-session tells a change by CRC-32, which who chooses a part of the data can keep the same.
+          if (ctx.session && toText(ctx.session) !== before) Reflect.set(ctx.session, '_requireSave', true)
         }
       })
     } catch (thrown) {
@@ -92,6 +96,15 @@ export function createSessionMiddleware(
       removeCookie(ctx, KEY)
     }
     if (failures.has(ctx)) refusals.respond(ctx, failures.get(ctx))
+  }
+}
+
+/** The data as JSON; undefined for data that is none, which koa-session reports when it commits. */
+function toText(data: unknown): string | undefined {
+  try {
+    return JSON.stringify(data)
+  } catch {
+    return undefined
   }
 }
 

@@ -56,9 +56,10 @@ export const MAX_AUDIENCES = 64
 // No controls, no line separators, no half of a surrogate pair: what could not be logged or stored as it is.
 const IDENTIFIER = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Cs}]{1,255}$/u
 const JTI = /^[\x21-\x7e]{1,128}$/
-// A cut-off lives for a day at most, so `iat_ms` has no reason to be further ahead of `iat`.
-const MAX_AHEAD: Seconds = 86_400
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+// `iat_ms` is ahead of `iat` only past a cut-off, and far only where a clock went back.
+const MAX_AHEAD: Seconds = 365 * 86_400
+/** Space-delimited scopes (RFC 6749 section 3.3); nothing that a challenge could not quote. */
+export const SCOPE: RegExp = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 /** Tells whether a claim is what it must be. */
 export type Check = (value: unknown) => boolean
@@ -135,7 +136,7 @@ export function findTimeFault(
   const seconds = now / 1000
   // Negated, so that a clock that answers no number lets nobody in.
   if (!(seconds < claims.exp + rules.clockTolerance)) return 'ERR_TOKEN_EXPIRED'
-  const ahead = seconds + Math.max(rules.clockTolerance, CLOCK_SKEW)
+  const ahead = seconds + CLOCK_SKEW
   return claims.iat <= ahead && (claims.nbf ?? 0) <= ahead ? undefined : 'ERR_TOKEN_NOT_YET_VALID'
 }
 

@@ -1,6 +1,8 @@
 // Strict JSON for token parts: UTF-8 without a byte order mark, one object, bounded depth, no member name twice
 // (RFC 7515 section 4, RFC 7519 sections 4 and 7.2), and no member that could reach a prototype.
 
+import { freezeDeep } from '../freeze.ts'
+
 /** An object as JSON.parse makes it, but without a prototype. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -19,13 +21,6 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
   assertPlain(text)
   return freezeDeep(Object.assign(Object.create(null) as Record<string, unknown>, value))
-}
-
-function freezeDeep<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null) freezeDeep(member as object)
-  }
-  return Object.freeze(value)
 }
 
 // A string, with the colon behind it if it is a member's name, or a bracket. In valid JSON nothing else can hide one.

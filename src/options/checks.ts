@@ -1,6 +1,6 @@
 // The checks that every option goes through. A TypeError names the option, what was expected and what came.
 
-import { describe, describeKind } from './time.ts'
+import { describe, describeKind } from '../describe.ts'
 
 /** The value is an object with only these members: a misspelt option would silently leave its default in force. */
 export function assertKnown(value: unknown, group: string, known: readonly string[]): void {

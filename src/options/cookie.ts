@@ -1,8 +1,8 @@
 // The options of the fingerprint cookie, checked against what browsers enforce without a word.
 // RFC 6265bis sections 4.1.3 and 5.7.
 
-import { assertKnown, boolean, oneOf } from './option-checks.ts'
-import { describe } from './time.ts'
+import { assertKnown, boolean, oneOf } from './checks.ts'
+import { describe } from '../describe.ts'
 
 /** The fingerprint cookie. It is always HttpOnly, and Secure but for `development`. */
 export interface CookieOptions {
@@ -62,11 +62,14 @@ const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
 /**
  * Checks the cookie options.
  *
- * @param host - the issuer's
- * @param isLocal - whether the issuer is plain http on this machine
+ * @param place - the issuer's host, the prefix of the routes, and whether the issuer is plain http on this machine
  * @throws TypeError for the first one that is wrong, and for what a browser would silently drop
  */
-export function resolveCookie(options: CookieOptions, host: string, isLocal: boolean): CookieSettings {
+export function resolveCookie(
+  options: CookieOptions,
+  place: { readonly host: string; readonly prefix: string; readonly isLocal: boolean },
+): CookieSettings {
+  const { isLocal } = place
   assertKnown(options, 'cookie', KNOWN)
   const { prefix = '__Secure-', domain, path = '/', sameSite = 'strict' } = options
   const { crossSiteReason, lifetime = 'token' } = options
@@ -85,7 +88,7 @@ export function resolveCookie(options: CookieOptions, host: string, isLocal: boo
     isLocal,
   }
   assertCrossSite(settings, crossSiteReason)
-  assertScope(settings, host)
+  assertScope(settings, place)
   if (development && !isLocal) {
     throw new TypeError('cookie.development: expected false unless the issuer is http://localhost, got true')
   }
@@ -122,9 +125,16 @@ function assertCrossSite({ secure, sameSite, partitioned }: CookieSettings, reas
 }
 
 /** RFC 6265bis sections 4.1.3 and 5.7: what a browser would silently drop is refused here. Prefixes ignore case. */
-function assertScope({ name, domain, path }: CookieSettings, host: string): void {
+function assertScope(
+  { name, domain, path }: CookieSettings,
+  { host, prefix }: { readonly host: string; readonly prefix: string },
+): void {
   if (typeof path !== 'string' || !PATH.test(path)) {
     throw new TypeError(`cookie.path: expected a path such as '/', got ${describe(path)}`)
+  }
+  // RFC 6265 section 5.1.4: logging out takes the cookie as well.
+  if (path !== '/' && !`${prefix}/`.startsWith(path.endsWith('/') ? path : `${path}/`)) {
+    throw new TypeError(`cookie.path: expected one that covers the routes under ${prefix}, got ${describe(path)}`)
   }
   if (domain !== undefined && (typeof domain !== 'string' || domain.length > 253 || !DOMAIN.test(domain))) {
     throw new TypeError(`cookie.domain: expected a domain such as 'app.example', got ${describe(domain)}`)

@@ -1,17 +1,18 @@
 // Options in, checked settings out: every mistake is found here, before anything is served. A TypeError names the
 // option, what was expected and what came.
 
-import { type CookieOptions, type CookieSettings, resolveCookie } from './cookie-options.ts'
-import type { FingerprintFormat } from './fingerprint.ts'
-import type { KeySet } from './keys/key-set.ts'
-import type { Context } from './koa/context.ts'
-import { assertKnown, boolean, integer, oneOf } from './option-checks.ts'
-import type { Subject } from './sessions.ts'
-import type { Store } from './store/store.ts'
-import { type Clock, describe, describeKind, type Duration, parseDuration, type Seconds } from './time.ts'
-import { isText, MAX_AUDIENCES } from './token/claims.ts'
+import { type CookieOptions, type CookieSettings, resolveCookie } from './cookie.ts'
+import type { FingerprintFormat } from '../fingerprint.ts'
+import type { KeySet } from '../keys/key-set.ts'
+import type { Context, LoginContext } from '../koa/context.ts'
+import { assertKnown, boolean, integer, oneOf } from './checks.ts'
+import type { Subject } from '../sessions.ts'
+import type { Store } from '../store/store.ts'
+import { describe, describeKind } from '../describe.ts'
+import { type Clock, type Duration, parseDuration, type Seconds } from '../time.ts'
+import { isText, MAX_AUDIENCES } from '../token/claims.ts'
 
-/** What a kit is made of. Only `issuer` and `authenticate` have no default; in production give `keys` and `store`. */
+/** What a kit is made of. Only `issuer` must be given; in production `keys` and `store` as well. */
 export interface SessionKitOptions<Claims extends object = Record<string, unknown>> {
   /**
    * The public origin of the app, as browsers see it: `https://app.example`. It is the token's `iss`, and requests from
@@ -26,15 +27,16 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
   readonly store?: Store
   /**
    * Decides who logs in. Reads what it needs from `ctx.request.body`; answers null when it does not accept them. Take
-   * the same time for an unknown user as for a wrong password.
+   * the same time for an unknown user as for a wrong password. Without it there is no login route, and logins of your
+   * own call {@link SessionKit.start}.
    */
-  readonly authenticate?: (ctx: Context) => Subject<Claims> | null | Promise<Subject<Claims> | null>
+  readonly authenticate?: (ctx: LoginContext) => Subject<Claims> | null | Promise<Subject<Claims> | null>
   /** Where the routes are. @default '/auth' */
   readonly prefix?: string
   readonly accessToken?: {
     /** How long a token lives. @default '15m' */
     readonly lifetime?: Duration
-    /** The longest lifetime that may be configured, or is believed. @default '1h' */
+    /** The longest lifetime that may be configured, or is believed. Kits that share a store agree on it. @default '1h' */
     readonly maxLifetime?: Duration
     /** The longest token that is issued, in bytes; twice that is still verified. @default 4096 */
     readonly maxBytes?: number
@@ -55,7 +57,7 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
   readonly origins?: readonly string[]
   /**
    * What happens when a live token comes without its fingerprint. `'revoke'` also ends the session, at most ten a
-   * minute, so that a mistake in a proxy does not log everyone out. @default 'reject'
+   * minute and two of one user, so that a mistake in a proxy does not log everyone out. @default 'reject'
    */
   readonly onSidejack?: 'reject' | 'revoke'
   /**
@@ -82,6 +84,7 @@ export interface Settings {
   readonly prefix: string
   readonly lifetime: Seconds
   readonly maxLifetime: Seconds
+  /** The longest token that is issued. */
   readonly maxBytes: number
   readonly absolute: Seconds
   readonly format: FingerprintFormat
@@ -141,7 +144,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     maxBytes: integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
     absolute: parseDuration(absolute, 'session.absolute', { max: 400 * DAY }),
     format: oneOf(format, 'fingerprint.format', ['base64url', 'owasp']),
-    cookie: resolveCookie(cookie, host, isLocal),
+    cookie: resolveCookie(cookie, { host, prefix: resolvePrefix(prefix), isLocal }),
     origins: resolveOrigins(origins, issuer),
     onSidejack: oneOf(onSidejack, 'onSidejack', ['reject', 'revoke']),
     clearSiteData: resolveClearSiteData(clearSiteData),
