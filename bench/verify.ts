@@ -51,11 +51,18 @@ for (let round = 0; round < ROUNDS; round += 1) {
   times.jose.push(jose)
   times.kit.push(kit)
   ratios.push(kit / jose)
-  console.log(`round ${round + 1} of ${ROUNDS}: jose ${jose.toFixed(1)} µs, kit ${kit.toFixed(1)} µs, ratio ${(kit / jose).toFixed(3)}`)
+  console.log(
+    `round ${round + 1} of ${ROUNDS}: jose ${jose.toFixed(1)} µs, kit ${kit.toFixed(1)} µs, ratio ${(kit / jose).toFixed(3)}`,
+  )
 }
 
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+const median = (values: number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 console.log(`Node ${process.version}, ES256, ${accessToken.length} bytes, one at a time, median of ${ROUNDS} rounds`)
-console.log(`bare jose.jwtVerify ${median(times.jose).toFixed(1)} µs; the kit, everything checked ${median(times.kit).toFixed(1)} µs`)
-console.log(`ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})`)
+console.log(
+  `bare jose.jwtVerify ${median(times.jose).toFixed(1)} µs; the kit, everything checked ${median(times.kit).toFixed(1)} µs`,
+)
+console.log(
+  `ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})`,
+)

@@ -28,8 +28,8 @@ const BUCKET: Milliseconds = 60_000
 export function createExpiringMap(clock: Clock): ExpiringMap {
   const entries = new Map<string, ExpiringEntry>()
   const buckets = new Map<number, string[]>()
-  let latest = clock()
-  let purged = Math.floor(latest / BUCKET)
+  let latest = 0
+  let purged = 0
 
   function purge(): void {
     const now = clock()
@@ -43,6 +43,8 @@ export function createExpiringMap(clock: Clock): ExpiringMap {
       for (const key of keys) if (bucketOf(entries.get(key)) < current) entries.delete(key)
     }
   }
+
+  purge()
 
   return {
     purge,

@@ -88,6 +88,7 @@ export async function createRevocationList(options: {
   }
 
   function toRecord(target: RevocationTarget): NewRecord & { readonly cutoff: Milliseconds } {
+    if (!Number.isFinite(clock())) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
     entries.purge()
     // From the latest time there was: a token that was issued before the clock went back must not outlive this.
     const expires = entries.latest + retention * 1000
@@ -132,7 +133,6 @@ export async function createRevocationList(options: {
     },
     async add(target) {
       const { cutoff, ...record } = toRecord(target)
-      if (!Number.isSafeInteger(record.expires)) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
       load(record)
       try {
         await store.set('revocation', record)

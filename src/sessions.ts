@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { SessionError } from './errors.ts'
 import type { EventSink, RequestInfo, SessionEvents } from './events.ts'
 import { digestFingerprint, drawFingerprint, FINGERPRINT_FORMATS, type FingerprintFormat } from './fingerprint.ts'
-import type { Key } from './keys/key.ts'
+import type { SigningKey } from './keys/key.ts'
 import type { KeySet } from './keys/key-set.ts'
 import { assertTarget, type RevocationList, type RevocationTarget } from './revocation.ts'
 import type { Store, StoreRecord } from './store/store.ts'
@@ -91,7 +91,7 @@ const MAX_SWAPS = 100
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, revocations, events, format, clock, issuer } = options
 
-  function activeKey(): Key {
+  function activeKey(): SigningKey {
     const key = options.keys.active
     if (key === undefined) throw new TypeError('keys: expected one with a private part, got only public keys')
     if (revocations.hasKey(key.kid)) throw new SessionError('ERR_KEY_REVOKED')

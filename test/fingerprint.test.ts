@@ -3,25 +3,16 @@
 
 import { createHash } from 'node:crypto'
 
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 
-import type { FingerprintFormat } from '../src/index.ts'
+import type { ErrorCode, FingerprintFormat } from '../src/index.ts'
 import { digestFingerprint, drawFingerprint, FINGERPRINT_FORMATS, matchesFingerprint } from '../src/fingerprint.ts'
-import { codesOf, createTestApp, type Login, type Response, type TestApp } from './helpers/app.ts'
-import { COOKIE_NAME, type Json, sign, signatureOf, validClaims, validHeader } from './helpers/forge.ts'
+import { bearer, codesOf, type Login, openTestApp, type Response, type TestApp } from './helpers/app.ts'
+import { payloadOf } from './helpers/decode.ts'
+import { COOKIE_NAME, sign, signatureOf, validClaims, validHeader } from './helpers/forge.ts'
 import { assertRefused, INVALID_TOKEN_BODY } from './helpers/refused.ts'
 
 const FORMATS: readonly FingerprintFormat[] = ['base64url', 'owasp']
-
-async function startApp(t: ExecutionContext, options: Parameters<typeof createTestApp>[0] = {}): Promise<TestApp> {
-  const app = await createTestApp(options)
-  t.teardown(app.close)
-  return app
-}
-
-function payloadOf(token: string): Json {
-  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Json
-}
 
 /** A genuine token whose digest is replaced, and the cookie of the genuine one. */
 function withDigest(app: TestApp, fgp: unknown): { token: string; cookie: string } {
@@ -44,7 +35,7 @@ const BASE64URL_VECTOR = {
 }
 
 test.serial('FP-01 values come from the system, not from Math.random', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { random } = Math
   Math.random = () => {
     throw new Error('Math.random was called')
@@ -80,7 +71,7 @@ for (const [format, bytes] of [
 }
 
 test('FP-02 every login draws a new value, whatever cookie came in', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const first = await app.login()
   const planted = [first.fingerprint, BASE64URL_VECTOR.value, 'attacker', '', '"x"', 'A'.repeat(4000)]
   const seen = new Set([first.fingerprint])
@@ -91,14 +82,14 @@ test('FP-02 every login draws a new value, whatever cookie came in', async (t) =
     seen.add(fingerprint)
   }
   // Again with the pair that is live.
-  const headers = { Authorization: `Bearer ${first.token}`, Cookie: first.cookie }
+  const headers = bearer(first)
   seen.add((await app.login('alice', { headers })).fingerprint)
   t.is(seen.size, planted.length + 2)
 })
 
 test('FP-03 the token holds the digest and the value in no encoding, nor does the body or another header', async (t) => {
   for (const format of FORMATS) {
-    const app = await startApp(t, { fingerprint: { format } })
+    const app = await openTestApp(t, { fingerprint: { format } })
     const { token, fingerprint, response } = await app.login()
     const { claim, encoding } = FINGERPRINT_FORMATS[format]
     t.is(
@@ -134,7 +125,7 @@ test('FP-04 a token with the known answer passes with the known cookie, in both 
     ['base64url', BASE64URL_VECTOR],
     ['owasp', OWASP_VECTOR],
   ] as const) {
-    const app = await startApp(t, { fingerprint: { format } })
+    const app = await openTestApp(t, { fingerprint: { format } })
     const { claims } = validClaims(app, { fgp: undefined, [FINGERPRINT_FORMATS[format].claim]: vector.digest })
     const token = sign(validHeader(), claims)
     t.is((await app.me(token, `${COOKIE_NAME}=${vector.value}`)).status, 200, format)
@@ -144,7 +135,7 @@ test('FP-04 a token with the known answer passes with the known cookie, in both 
 })
 
 test('FP-04 the owasp format end to end: 100 upper-case hex characters, and userFingerprint with 64', async (t) => {
-  const app = await startApp(t, { fingerprint: { format: 'owasp' } })
+  const app = await openTestApp(t, { fingerprint: { format: 'owasp' } })
   const { token, cookie, fingerprint, response } = await app.login()
   const { userFingerprint, fgp } = payloadOf(token)
   t.regex(fingerprint, /^[0-9A-F]{100}$/)
@@ -157,14 +148,14 @@ test('FP-04 the owasp format end to end: 100 upper-case hex characters, and user
   // The characters are hashed, so a browser must send them as they are.
   const lower = `${COOKIE_NAME}=${fingerprint.toLowerCase()}`
   await assertRefused(t, app, () => app.me(token, lower), 'ERR_FINGERPRINT_MISMATCH')
-  const headers = { Authorization: `Bearer ${token}`, Cookie: cookie }
+  const headers = bearer({ token, cookie })
   t.is((await app.request('POST', '/auth/logout', headers)).status, 204)
   await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_REVOKED')
 })
 
 test('FP-05 no custom claim can take the name of the digest, in either format', async (t) => {
   for (const format of FORMATS) {
-    const app = await startApp(t, { fingerprint: { format } })
+    const app = await openTestApp(t, { fingerprint: { format } })
     for (const name of ['fgp', 'userFingerprint']) {
       const claims = { [name]: OWASP_VECTOR.digest }
       const body = JSON.stringify({ sub: 'alice', password: 'correct', claims })
@@ -177,7 +168,7 @@ test('FP-05 no custom claim can take the name of the digest, in either format', 
 })
 
 test('FP-06 a missing, an empty and a wrong cookie are refused before any handler runs', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, fingerprint } = await app.login()
   const other = await app.login('bob')
   const missing = [
@@ -208,7 +199,7 @@ test('FP-06 a missing, an empty and a wrong cookie are refused before any handle
 })
 
 test('FP-06 FP-07 a genuine token without a digest, or with one that is no string, is refused', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   for (const fgp of [undefined, null, 1, true, {}, ['x'], [BASE64URL_VECTOR.digest]]) {
     const { token, cookie } = withDigest(app, fgp)
     await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_CLAIMS', JSON.stringify(fgp))
@@ -217,7 +208,7 @@ test('FP-06 FP-07 a genuine token without a digest, or with one that is no strin
 })
 
 test('FP-07 a digest in the other format is none', async (t) => {
-  const [plain, owasp] = [await startApp(t), await startApp(t, { fingerprint: { format: 'owasp' } })]
+  const [plain, owasp] = [await openTestApp(t), await openTestApp(t, { fingerprint: { format: 'owasp' } })]
   const one = await plain.login()
   const two = await owasp.login()
   // Same key, issuer and audience: only the claim differs.
@@ -226,7 +217,7 @@ test('FP-07 a digest in the other format is none', async (t) => {
 })
 
 test('FP-08 a digest of another length is refused and never an error', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   for (const length of [0, 1, 42, 44, 63, 64, 65, 4000]) {
     const { token, cookie } = withDigest(app, 'x'.repeat(length))
     await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_CLAIMS', String(length))
@@ -241,7 +232,7 @@ test('FP-08 a digest of another length is refused and never an error', async (t)
 })
 
 test('FP-08 SHA-256 of nothing is no digest of an empty cookie', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token } = withDigest(app, createHash('sha256').digest('base64url'))
   await assertRefused(t, app, () => app.me(token, `${COOKIE_NAME}=`), 'ERR_FINGERPRINT_MISMATCH')
   await assertRefused(t, app, () => app.me(token), 'ERR_FINGERPRINT_MISSING')
@@ -256,7 +247,7 @@ test('FP-09 a digest has one spelling: another case, alphabet or padding is anot
   for (const other of [...spellings, `${digest}=`, ` ${digest}`, `${digest}\n`, digest.slice(0, -1)]) {
     t.false(matchesFingerprint(value, other, 'base64url'), other)
   }
-  const app = await startApp(t, { fingerprint: { format: 'owasp' } })
+  const app = await openTestApp(t, { fingerprint: { format: 'owasp' } })
   for (const other of [OWASP_VECTOR.digest.toLowerCase(), `0x${OWASP_VECTOR.digest}`]) {
     t.false(matchesFingerprint(OWASP_VECTOR.value, other, 'owasp'), other)
     const { claims } = validClaims(app, { userFingerprint: other })
@@ -266,7 +257,7 @@ test('FP-09 a digest has one spelling: another case, alphabet or padding is anot
 })
 
 test('FP-10 the answer never tells which half was bad, nor that the other was good', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const [victim, other, ended] = [await app.login(), await app.login('bob'), await app.login('carol')]
   await app.kit.revoke({ sid: ended.sid })
   const { claims, cookie } = validClaims(app, { fgp: undefined })
@@ -277,7 +268,7 @@ test('FP-10 the answer never tells which half was bad, nor that the other was go
     auth_time: undefined,
   })
   const [h = '', p = ''] = victim.token.split('.')
-  const attempts: readonly (readonly [string, string, string | undefined])[] = [
+  const attempts: readonly (readonly [ErrorCode, string, string | undefined])[] = [
     ['ERR_FINGERPRINT_MISSING', victim.token, undefined],
     ['ERR_FINGERPRINT_MISMATCH', victim.token, other.cookie],
     ['ERR_FINGERPRINT_AMBIGUOUS', victim.token, `${victim.cookie}; ${other.cookie}`],
@@ -299,7 +290,7 @@ test('FP-10 the answer never tells which half was bad, nor that the other was go
 })
 
 test('FP-11 the address is no part of it: a pair moves from network to network', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login('alice', { headers: { 'X-Forwarded-For': '192.0.2.1' } })
   for (const ip of ['192.0.2.1', '198.51.100.7', '2001:db8::1']) {
     t.is((await app.me(token, cookie, { 'X-Forwarded-For': ip, 'User-Agent': ip })).status, 200, ip)
@@ -310,7 +301,7 @@ test('FP-11 the address is no part of it: a pair moves from network to network',
 })
 
 test('FP-14 a cookie planted by a sibling host costs at most service: nobody gets in, and nobody into another session', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const [victim, attacker] = [await app.login('victim'), await app.login('attacker')]
   const both = [`${victim.cookie}; ${attacker.cookie}`, `${attacker.cookie}; ${victim.cookie}`]
   for (const [i, cookie] of both.entries()) {
@@ -339,7 +330,7 @@ function logout(app: TestApp, token: string, cookie: string | undefined): Promis
 
 // Refresh, introspection and websockets are not here: the kit has no such routes now.
 test('FP-15 logout demands the fingerprint too: half a pair ends nothing', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const [victim, thief] = [await app.login('victim'), await app.login('thief')]
   const wrong = `${COOKIE_NAME}=${BASE64URL_VECTOR.value}`
   for (const [cookie, code] of [
@@ -357,14 +348,14 @@ test('FP-15 logout demands the fingerprint too: half a pair ends nothing', async
 })
 
 test('FP-15 a cookie without its token ends nothing', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   t.is((await app.request('POST', '/auth/logout', { Cookie: cookie, Origin: 'https://app.example' })).status, 204)
   t.is((await app.me(token, cookie)).status, 200)
 })
 
 test('FP-15 login ends the session presented only if both halves are', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const victim = await app.login('victim')
   const present = (cookie: string): Promise<Login> =>
     app.login('thief', { headers: { Authorization: `Bearer ${victim.token}`, Cookie: cookie } })
@@ -377,7 +368,7 @@ test('FP-15 login ends the session presented only if both halves are', async (t)
 })
 
 test('FP-15 kit.end in a route of the application demands the fingerprint too', async (t) => {
-  const app = await startApp(t, {
+  const app = await openTestApp(t, {
     before: (koa, kit) => {
       // Ahead of protect({ optional: true }), where nothing has been verified yet.
       koa.use(async (ctx, next) => {
@@ -391,15 +382,15 @@ test('FP-15 kit.end in a route of the application demands the fingerprint too', 
     },
   })
   const { token, cookie } = await app.login()
-  const bearer = { Authorization: `Bearer ${token}` }
-  t.is((await app.request('POST', '/bye', bearer)).status, 204)
+  const half = { Authorization: `Bearer ${token}` }
+  t.is((await app.request('POST', '/bye', half)).status, 204)
   t.is((await app.me(token, cookie)).status, 200)
-  t.is((await app.request('POST', '/bye', { ...bearer, Cookie: cookie })).status, 204)
+  t.is((await app.request('POST', '/bye', bearer({ token, cookie }))).status, 204)
   await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_REVOKED')
 })
 
 test('FP-16 a live token with a wrong cookie, or none, is one event of its own that names the session and no secret', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, fingerprint, sid } = await app.login()
   const { jti, fgp } = payloadOf(token)
   for (const [cookie, code] of [
@@ -429,7 +420,7 @@ test('FP-16 a live token with a wrong cookie, or none, is one event of its own t
 })
 
 test('FP-16 noise is no theft: what is badly signed, expired or revoked raises no sidejack event', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, sid } = await app.login()
   const [h = '', p = ''] = token.split('.')
   const expect = async (bad: string, name: string, code: string): Promise<void> => {

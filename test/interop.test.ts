@@ -22,6 +22,7 @@ import {
   generateKey,
   memoryStore,
 } from '../src/index.ts'
+import { headerOf } from './helpers/decode.ts'
 
 interface LocalApp {
   readonly issuer: string
@@ -101,7 +102,7 @@ const FAST_JWT: readonly Algorithm[] = [...JSONWEBTOKEN, 'EdDSA']
 /** The key that the JWKS route shows for the token, as PEM; a secret is never shown, so it is the one we know. */
 async function verifyingKey(app: LocalApp, alg: Algorithm, token: string): Promise<string | Buffer> {
   const { keys } = (await (await fetch(`${app.issuer}/.well-known/jwks.json`)).json()) as { keys: JWK[] }
-  const { kid } = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }
+  const { kid } = headerOf(token)
   if (isSecret(alg)) return Buffer.from(app.jwk.k ?? '', 'base64url')
   const jwk = keys.find((key) => key.kid === kid) as Record<string, string>
   return createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'pem', type: 'spki' })

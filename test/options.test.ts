@@ -10,7 +10,7 @@ import {
   type SessionKit,
   type SessionKitOptions,
 } from '../src/index.ts'
-import { createTestApp, ISSUER, privateJwk } from './helpers/app.ts'
+import { ISSUER, openTestApp, privateJwk } from './helpers/app.ts'
 
 const keys = await createKeySet({ keys: [privateJwk] })
 const { d: _private, ...publicJwk } = JSON.parse(JSON.stringify(privateJwk)) as Record<string, unknown>
@@ -347,7 +347,7 @@ test('CK-03 CK-04 CK-05 what a browser would silently drop is refused', async (t
     ['cookie.partitioned', { partitioned: true }],
     ['cookie.partitioned', { partitioned: true, sameSite: 'lax' }],
     ['cookie.name', { prefix: '__Host-', domain: 'app.example' }],
-    ['cookie.name', { prefix: '__Host-Http-', path: '/api' }],
+    ['cookie.name', { prefix: '__Host-Http-', path: '/auth' }],
     ['cookie.development', { development: true }],
     // Another host's domain: RFC 6265bis section 5.7, the request host has to domain-match.
     ['cookie.domain', { domain: 'other.example' }],
@@ -425,10 +425,11 @@ test('every good value is accepted', async (t) => {
     ...['reject', 'revoke'].map((onSidejack) => ({ onSidejack })),
     ...['base64url', 'owasp'].map((format) => ({ fingerprint: { format } })),
     ...[{ hsts: true }, { hsts: false }, { limiter: () => undefined }, { clock: Date.now }],
-    ...[{ domain: 'app.example' }, { path: '/a/b' }, { lifetime: 'session' }, { tlsProxy: true }].map((cookie) => ({
+    ...[{ domain: 'app.example' }, { path: '/auth' }, { lifetime: 'session' }, { tlsProxy: true }].map((cookie) => ({
       cookie,
     })),
     { issuer: LOCAL, cookie: { development: true } },
+    ...['/a/b', '/a/b/', '/a', '/'].map((path) => ({ prefix: '/a/b', cookie: { path } })),
     { cookie: { sameSite: 'none', crossSiteReason: 'x', partitioned: true, prefix: '__Host-' } },
   ]
   for (const options of good) {
@@ -483,8 +484,7 @@ test('frozen options, all the way down, are accepted', async (t) => {
   const options = copy(FULL)
   for (const value of Object.values(options))
     if (typeof value === 'object' && value !== FULL.store) Object.freeze(value)
-  const app = await createTestApp(Object.freeze(options))
-  t.teardown(app.close)
+  const app = await openTestApp(t, Object.freeze(options))
   t.is((await app.me()).status, 401)
 })
 
@@ -501,8 +501,7 @@ test('what is changed in the options afterwards changes nothing', async (t) => {
   const clearSiteData: ('storage' | 'cache' | 'cookies')[] = ['storage']
   const cookie = { sameSite: 'strict' as 'strict' | 'lax' }
   const accessToken = { lifetime: '15m' }
-  const app = await createTestApp({ origins, audience, clearSiteData, cookie, accessToken })
-  t.teardown(app.close)
+  const app = await openTestApp(t, { origins, audience, clearSiteData, cookie, accessToken })
   origins.push('https://evil.example')
   audience[0] = 'evil'
   clearSiteData.push('cookies')

@@ -4,7 +4,8 @@ import test from 'ava'
 import * as fc from 'fast-check'
 
 import { createSessionKit, memoryStore } from '../src/index.ts'
-import { describe, parseDuration, toNumericDate } from '../src/time.ts'
+import { describe } from '../src/describe.ts'
+import { parseDuration, toNumericDate } from '../src/time.ts'
 
 for (const [value, seconds] of [
   [1, 1],

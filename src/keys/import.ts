@@ -59,7 +59,8 @@ export async function importKeys(input: KeyInput, wanted: WantedAlgorithm): Prom
   if (typeof input === 'string') return importText(input, wanted)
   if (input instanceof Uint8Array) {
     const isSecret = algorithm !== undefined && isSymmetric(algorithm)
-    return isSecret ? [await createSecretKey(input, wanted)] : importText(Buffer.from(input).toString('utf8'), wanted)
+    if (isSecret) return [await createSecretKey(input, wanted)]
+    return importText(Buffer.from(input).toString('utf8'), wanted)
   }
   if (input instanceof KeyObject) {
     return [input.type === 'secret' ? await createSecretKey(input.export(), wanted) : await createKey(input, wanted)]

@@ -55,7 +55,7 @@ export async function importJwk(jwk: JWK, wanted: WantedAlgorithm): Promise<Key>
   if (kid !== undefined && typeof kid !== 'string') throw new TypeError(`kid: expected a string, got ${describe(kid)}`)
   const named = { ...nameAlgorithm(jwk, wanted), kid }
   if (jwk.kty === 'oct') {
-    return createSecretKey(Buffer.from(typeof jwk.k === 'string' ? jwk.k : '', 'base64url'), named)
+    return createSecretKey(Buffer.from(String(jwk.k), 'base64url'), named)
   }
   if (!('d' in jwk) && ['p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk)) {
     throw new TypeError('key: expected a whole private JWK or a public one, got one without `d`')

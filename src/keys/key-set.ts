@@ -5,13 +5,13 @@ import { describeKind } from '../describe.ts'
 import { type Algorithm, isSymmetric } from './algorithms.ts'
 import { generateKey } from './generate.ts'
 import { importKeys, type KeyInput } from './import.ts'
-import type { Key, PublicJwk } from './key.ts'
+import type { Key, PublicJwk, SigningKey } from './key.ts'
 
 /** The keys that sign and verify tokens. */
 export interface KeySet {
   readonly keys: readonly Key[]
   /** The key that signs: the first one that can. Undefined when all can only verify. */
-  readonly active: Key | undefined
+  readonly active: SigningKey | undefined
   /** The key of this `kid`, matched exactly. */
   get(kid: string): Key | undefined
   /** The public halves, fit to be published. */
@@ -57,7 +57,7 @@ export async function createKeySet(options: KeySetOptions = {}): Promise<KeySet>
   const byKid = new Map(keys.map((key) => [key.kid, key]))
   return Object.freeze({
     keys: Object.freeze(keys),
-    active: keys.find((key) => key.signingKey !== undefined),
+    active: keys.find((key): key is SigningKey => key.signingKey !== undefined),
     get: (kid: string) => byKid.get(kid),
     jwks: () => ({ keys: keys.flatMap((key) => (key.publicJwk === undefined ? [] : [key.publicJwk])) }),
   })

@@ -32,6 +32,11 @@ export interface Key {
   readonly signingKey: CryptoKey | undefined
 }
 
+/** A key that can sign. */
+export interface SigningKey extends Key {
+  readonly signingKey: CryptoKey
+}
+
 /** The algorithm that the caller names, for a key that may name one itself. */
 export interface WantedAlgorithm {
   readonly algorithm: Algorithm | undefined

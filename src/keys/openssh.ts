@@ -145,7 +145,7 @@ function createReader(buffer: Buffer): Reader {
   const bytes = (): Buffer => take(uint32())
   function integer(): Buffer {
     const number = bytes()
-    if (number.length === 0 || (number[0] ?? 0) > 0x7f) throw malformed('a number in it is not positive')
+    if (number.length === 0 || number.readUInt8() > 0x7f) throw malformed('a number in it is not positive')
     return number[0] === 0 ? number.subarray(1) : number
   }
   function padding(): void {
@@ -161,7 +161,7 @@ function createReader(buffer: Buffer): Reader {
 
 const encode = (bytes: Buffer): string => bytes.toString('base64url')
 
-const toBigInt = (bytes: Buffer): bigint => BigInt(`0x${bytes.toString('hex') || '0'}`)
+const toBigInt = (bytes: Buffer): bigint => BigInt(`0x0${bytes.toString('hex')}`)
 
 function fromBigInt(number: bigint): Buffer {
   const hex = number.toString(16)

@@ -83,6 +83,8 @@ function isRepetition(bytes: Uint8Array): boolean {
 }
 
 function isSequence(bytes: Uint8Array): boolean {
-  const step = (bytes[1] ?? 0) - (bytes[0] ?? 0)
-  return bytes.every((byte, i) => i === 0 || (byte - (bytes[i - 1] ?? 0) - step) % 256 === 0)
+  const buffer = Buffer.from(bytes)
+  const steps = new Set<number>()
+  for (let i = 1; i < buffer.length; i += 1) steps.add((buffer.readUInt8(i) - buffer.readUInt8(i - 1)) & 0xff)
+  return steps.size === 1
 }

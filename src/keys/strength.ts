@@ -24,7 +24,7 @@ const SMALL_ORDER: ReadonlySet<string> = new Set([
  * @throws TypeError when the key is one for which signatures can be forged
  */
 export function assertStrength(publicKey: KeyObject, jwk: JWK): void {
-  const { modulusLength, publicExponent } = publicKey.asymmetricKeyDetails ?? {}
+  const { modulusLength, publicExponent } = { ...publicKey.asymmetricKeyDetails }
   if (modulusLength !== undefined && modulusLength < MODULUS_BITS) {
     throw new TypeError(
       `key: expected an RSA modulus of at least ${MODULUS_BITS} bits, got ${modulusLength}; ` +
@@ -34,12 +34,16 @@ export function assertStrength(publicKey: KeyObject, jwk: JWK): void {
   if (publicExponent !== undefined && (publicExponent < 3n || publicExponent % 2n === 0n)) {
     throw new TypeError('key: expected an odd RSA exponent of at least 3 (65537 is usual), got another one')
   }
-  if (jwk.n !== undefined && (Buffer.from(jwk.n, 'base64url').at(-1) ?? 0) % 2 === 0) {
+  if (jwk.n !== undefined && toNumber(jwk.n) % 2n === 0n) {
     throw new TypeError('key: expected an odd RSA modulus, got an even one')
   }
-  if (jwk.kty === 'OKP' && isSmallOrder(Buffer.from(jwk.x ?? '', 'base64url'))) {
+  if (jwk.kty === 'OKP' && isSmallOrder(Buffer.from(String(jwk.x), 'base64url'))) {
     throw new TypeError('key: expected an Ed25519 public key of full order, got one for which anybody can sign')
   }
+}
+
+function toNumber(base64url: string): bigint {
+  return BigInt(`0x0${Buffer.from(base64url, 'base64url').toString('hex')}`)
 }
 
 function isSmallOrder(point: Buffer): boolean {

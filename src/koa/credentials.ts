@@ -24,7 +24,7 @@ export function readCredentials(request: IncomingMessage, cookieName: string): C
   if (countHeaders(request, 'authorization') > 1) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
   if (authorization === undefined || !SCHEME.test(authorization)) return undefined
   // A token in the URL is never read; beside one in the header it makes two (RFC 6750 section 2).
-  if (QUERY_TOKEN.test(request.url ?? '')) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
+  if (QUERY_TOKEN.test(String(request.url))) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
   const token = BEARER.exec(authorization)?.[1]
   if (token === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
   return { token, fingerprints: readCookies(request, cookieName) }

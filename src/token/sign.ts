@@ -3,7 +3,7 @@
 import { CompactSign } from 'jose'
 
 import { SessionError } from '../errors.ts'
-import type { Key } from '../keys/key.ts'
+import type { SigningKey } from '../keys/key.ts'
 import { assertClaims, type ClaimRules, RESERVED_CLAIMS, type TokenClaims } from './claims.ts'
 import { parseJsonObject } from './json.ts'
 
@@ -19,12 +19,11 @@ export const ACCESS_TOKEN_TYPE = 'at+jwt'
  *   a claim; with ERR_TOKEN_OVERSIZE when the token would be too long for a header
  */
 export async function signToken(
-  key: Key,
+  key: SigningKey,
   claims: TokenClaims & Readonly<Record<string, unknown>>,
   custom: object,
   rules: ClaimRules & { readonly maxBytes: number },
 ): Promise<string> {
-  if (key.signingKey === undefined) throw new TypeError('key: expected one with a private part, got a public key')
   const reserved = Object.keys(custom).find((name) => RESERVED_CLAIMS.has(name))
   if (reserved !== undefined) {
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: `'${reserved}' is set by the kit; use another name` })

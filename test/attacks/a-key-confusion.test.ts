@@ -3,7 +3,6 @@
 
 import {
   constants,
-  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   hash,
@@ -12,28 +11,36 @@ import {
   sign as signBytes,
 } from 'node:crypto'
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { importJWK, type JWK } from 'jose'
 
-import { type Algorithm, createKeySet, type ErrorCode, generateKey, importKey, type KeyInput } from '../../src/index.ts'
+import { type Algorithm, createKeySet, generateKey, importKey, type KeyInput } from '../../src/index.ts'
 import { privateJwk } from '../helpers/app.ts'
-import { assertRefused, createTarget, joseAccepts, type Target } from '../helpers/target.ts'
+import {
+  assertAllRepelled,
+  assertRepelled,
+  type AttackedApp,
+  createAttackedApp,
+  type Forgery,
+  joseAccepts,
+} from '../helpers/attacked-app.ts'
 import {
   b64,
   forge,
   forgeHmac,
   type Json,
+  privateKeyOf,
+  publicKeyOf,
   sign,
   signatureOf,
   validClaims,
-  type ValidClaims,
   validHeader,
 } from '../helpers/forge.ts'
 
 // Made once: RSA keys take their time.
 const rsaJwk = withKid(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256')
-const rsaPublic = createPublicKey({ key: rsaJwk as Record<string, string>, format: 'jwk' })
-const ecPublic = createPublicKey({ key: privateJwk as Record<string, string>, format: 'jwk' })
+const rsaPublic = publicKeyOf(rsaJwk)
+const ecPublic = publicKeyOf(privateJwk)
 const hmacJwk: JWK = { ...(await generateKey('HS256')), kid: 'shared' }
 const edJwk = await generateKey('EdDSA')
 
@@ -42,34 +49,22 @@ function withKid(key: KeyObject, alg: Algorithm): JWK {
   return { ...(key.export({ format: 'jwk' }) as JWK), alg, kid: 'of-the-app' }
 }
 
-type T = Parameters<typeof createTarget>[0]
-
 /** An app that signs with this key. */
-async function targetWith(t: T, jwk: JWK): Promise<Target> {
+async function appWith(t: ExecutionContext, jwk: JWK): Promise<AttackedApp> {
   const keys = await createKeySet({ keys: [jwk] })
-  return createTarget(t, { keys }, (claims) => sign(headerOf(jwk), claims, jwk))
+  return createAttackedApp(t, { keys }, (claims) => sign(headerOf(jwk), claims, jwk))
 }
 
 function headerOf({ alg, kid }: JWK, overrides: Json = {}): Json {
   return validHeader({ alg, kid, ...overrides })
 }
 
-type Attack = readonly [name: string, code: ErrorCode, build: (claims: ValidClaims['claims']) => string]
-
-async function assertAllRefused(t: T, target: Target, attacks: readonly Attack[]): Promise<void> {
-  t.true(attacks.length > 0)
-  for (const [name, code, build] of attacks) {
-    const { claims, cookie } = validClaims(target.app)
-    await assertRefused(t, target, { name, code, cookie, token: build(claims) })
-  }
-}
-
 test('A-01 A-02 a token without a signature is refused however `none` is spelt', async (t) => {
   const spellings = ['none', 'None', 'NONE', 'nOnE', 'NoNe', 'none ', ' none', 'none\u0000', 'n\u043Ene']
-  await assertAllRefused(
+  await assertAllRepelled(
     t,
-    await createTarget(t),
-    spellings.flatMap((alg): Attack[] => [
+    await createAttackedApp(t),
+    spellings.flatMap((alg): Forgery[] => [
       [`${alg}, empty signature`, 'ERR_TOKEN_MALFORMED', (claims) => forge(validHeader({ alg }), claims)],
       [
         `${alg}, some signature`,
@@ -82,15 +77,13 @@ test('A-01 A-02 a token without a signature is refused however `none` is spelt',
 })
 
 test('A-03 the original signature does not carry over to a header that says none', async (t) => {
-  const target = await createTarget(t)
-  const { token, cookie } = await target.app.login()
+  const app = await createAttackedApp(t)
+  const { token, cookie } = await app.login()
   const [, payload = '', signature = ''] = token.split('.')
-  t.is((await target.app.me(token, cookie)).status, 200)
-  target.app.handled.count = 0
-  target.storeCalls.length = 0
+  t.is((await app.me(token, cookie)).status, 200)
   for (const alg of ['none', 'None', 'NONE', 'nOnE']) {
     const hostile = `${b64(validHeader({ alg }))}.${payload}.${signature}`
-    await assertRefused(t, target, { name: alg, code: 'ERR_TOKEN_ALGORITHM', token: hostile, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_ALGORITHM', { label: alg, token: hostile, cookie })
   }
 })
 
@@ -110,10 +103,10 @@ test('A-04 an alg that is no algorithm is refused even with a true signature', a
     'constructor',
   ]
   const others = ['toString', 'hasOwnProperty', 'RSA1_5', 'dir', 'PBES2-HS256+A128KW', 'ES256,none', { alg: 'ES256' }]
-  await assertAllRefused(
+  await assertAllRepelled(
     t,
-    await createTarget(t),
-    [...values, ...others].map((alg): Attack => [
+    await createAttackedApp(t),
+    [...values, ...others].map((alg): Forgery => [
       `alg ${JSON.stringify(alg)}`,
       'ERR_TOKEN_ALGORITHM',
       (claims) => sign(validHeader({ alg }), claims),
@@ -163,26 +156,26 @@ for (const [kind, jwk, publicKey] of [
   ['EC', privateJwk, ecPublic],
 ] as const) {
   test(`A-05 an HMAC made with the ${kind} public key is refused in each of its byte forms`, async (t) => {
-    const target = await targetWith(t, jwk)
+    const app = await appWith(t, jwk)
     const attacks = bytesOf(publicKey).flatMap(([form, bytes]) =>
-      ['HS256', 'HS384', 'HS512'].map((alg): Attack => [
+      ['HS256', 'HS384', 'HS512'].map((alg): Forgery => [
         `${alg} with ${form}`,
         'ERR_TOKEN_ALGORITHM',
         (claims) => forgeHmac(headerOf(jwk, { alg }), claims, bytes, alg),
       ]),
     )
-    await assertAllRefused(t, target, attacks)
+    await assertAllRepelled(t, app, attacks)
     // The true algorithm over the same HMAC: nothing left to confuse.
     const [[, pem] = ['', '']] = bytesOf(publicKey)
-    await assertAllRefused(t, target, [
+    await assertAllRepelled(t, app, [
       ['true alg', 'ERR_TOKEN_SIGNATURE', (claims) => forgeHmac(headerOf(jwk), claims, pem)],
     ])
     // What the kit adds: jose alone takes such a token when it is given the key as bytes and no list of algorithms.
-    const { claims } = validClaims(target.app)
+    const { claims } = validClaims(app)
     for (const [form, bytes] of bytesOf(publicKey)) {
       const token = forgeHmac(headerOf(jwk, { alg: 'HS256' }), claims, bytes)
-      t.true(await joseAccepts(target.app, token, bytes), form)
-      t.false(await joseAccepts(target.app, token, publicKey), form)
+      t.true(await joseAccepts(app, token, bytes, {}), form)
+      t.false(await joseAccepts(app, token, publicKey, {}), form)
     }
   })
 
@@ -211,11 +204,11 @@ test('A-06 an HMAC made with the coordinates of the EC public key is refused', a
     'x and y as the JWK has them': x + y,
     'the thumbprint': privateJwk.kid ?? '',
   }
-  const target = await createTarget(t)
-  await assertAllRefused(
+  const app = await createAttackedApp(t)
+  await assertAllRepelled(
     t,
-    target,
-    Object.entries(secrets).map(([name, secret]): Attack => [
+    app,
+    Object.entries(secrets).map(([name, secret]): Forgery => [
       name,
       'ERR_TOKEN_ALGORITHM',
       (claims) => forgeHmac(validHeader({ alg: 'HS256' }), claims, secret),
@@ -225,7 +218,7 @@ test('A-06 an HMAC made with the coordinates of the EC public key is refused', a
 
 test('A-07 a null signature under the true algorithm is refused', async (t) => {
   for (const jwk of [privateJwk, rsaJwk, edJwk, hmacJwk]) {
-    await assertAllRefused(t, await targetWith(t, jwk), [
+    await assertAllRepelled(t, await appWith(t, jwk), [
       [`${jwk.alg}, empty`, 'ERR_TOKEN_MALFORMED', (claims) => forge(headerOf(jwk), claims)],
       [`${jwk.alg}, cut off`, 'ERR_TOKEN_MALFORMED', (claims) => forge(headerOf(jwk), claims).slice(0, -1)],
       [`${jwk.alg}, one zero byte`, 'ERR_TOKEN_SIGNATURE', (claims) => forge(headerOf(jwk), claims, Buffer.alloc(1))],
@@ -261,11 +254,11 @@ test('A-08 A-09 an HMAC with a blank or a common password is refused', async (t)
     // An app that does use a secret, but a drawn one.
     [hmacJwk, 'ERR_TOKEN_SIGNATURE'],
   ] as const) {
-    const target = await targetWith(t, jwk)
-    await assertAllRefused(
+    const app = await appWith(t, jwk)
+    await assertAllRepelled(
       t,
-      target,
-      guesses.map((guess): Attack => [
+      app,
+      guesses.map((guess): Forgery => [
         `${jwk.alg}, ${JSON.stringify(guess)}`,
         code,
         (claims) => forgeHmac(headerOf(jwk, { alg: 'HS256' }), claims, guess),
@@ -275,11 +268,11 @@ test('A-08 A-09 an HMAC with a blank or a common password is refused', async (t)
 })
 
 test('A-09 a common, short or merely encoded secret is refused when it is loaded', async (t) => {
-  const target = await createTarget(t)
-  const token = forgeHmac(validHeader({ alg: 'HS256' }), validClaims(target.app).claims, 'secret')
+  const app = await createAttackedApp(t)
+  const token = forgeHmac(validHeader({ alg: 'HS256' }), validClaims(app).claims, 'secret')
   const careless = Buffer.from('secret')
   // Jose alone lets an application go into production with it.
-  t.true(await joseAccepts(target.app, token, careless, { algorithms: ['HS256'] }))
+  t.true(await joseAccepts(app, token, careless, { algorithms: ['HS256'] }))
 
   const counted = Buffer.from(Array.from({ length: 32 }, (_, i) => i))
   const words = Buffer.from('correct horse battery staple, they said')
@@ -319,13 +312,13 @@ function pair(r: bigint, s: bigint): Buffer {
 test('A-10 a psychic signature is refused: zero, one, the order and everything else out of range', async (t) => {
   const edge = [0n, 1n, ORDER - 1n, ORDER, ORDER + 1n, PRIME, 2n ** 256n - 1n]
   const attacks = edge.flatMap((r) =>
-    edge.map((s): Attack => [
+    edge.map((s): Forgery => [
       `r=${r}, s=${s}`,
       'ERR_TOKEN_SIGNATURE',
       (claims) => forge(validHeader(), claims, pair(r, s)),
     ]),
   )
-  await assertAllRefused(t, await createTarget(t), attacks)
+  await assertAllRepelled(t, await createAttackedApp(t), attacks)
 })
 
 function genuineSignature(claims: Json): Buffer {
@@ -343,10 +336,10 @@ test('A-10 an ECDSA signature of another length is refused, also when it holds t
       Buffer.concat([Buffer.alloc(16), signature.subarray(0, 32), Buffer.alloc(16), signature.subarray(32)]),
     's and r': (signature) => Buffer.concat([signature.subarray(32), signature.subarray(0, 32)]),
   }
-  await assertAllRefused(
+  await assertAllRepelled(
     t,
-    await createTarget(t),
-    Object.entries(reshape).map(([name, change]): Attack => [
+    await createAttackedApp(t),
+    Object.entries(reshape).map(([name, change]): Forgery => [
       name,
       'ERR_TOKEN_SIGNATURE',
       (claims) => forge(validHeader(), claims, change(genuineSignature(claims))),
@@ -355,8 +348,8 @@ test('A-10 an ECDSA signature of another length is refused, also when it holds t
 })
 
 test('A-11 a true ECDSA signature in DER is refused', async (t) => {
-  const key = createPrivateKey({ key: privateJwk as Record<string, string>, format: 'jwk' })
-  await assertAllRefused(t, await createTarget(t), [
+  const key = privateKeyOf(privateJwk)
+  await assertAllRepelled(t, await createAttackedApp(t), [
     [
       'DER',
       'ERR_TOKEN_SIGNATURE',
@@ -370,18 +363,18 @@ test('A-11 a true ECDSA signature in DER is refused', async (t) => {
 
 test('A-12 the P-256 key serves no other algorithm, even signed by the key itself', async (t) => {
   // Signed with the true key and the hash that the header names: only the algorithm is wrong.
-  const attacks = ['ES384', 'ES512', 'ES256K', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'ES256K-R'].map((alg): Attack => [
+  const attacks = ['ES384', 'ES512', 'ES256K', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'ES256K-R'].map((alg): Forgery => [
     alg,
     'ERR_TOKEN_ALGORITHM',
     (claims) => sign(validHeader({ alg }), claims, { ...privateJwk, alg: alg.startsWith('ES') ? alg : 'ES256' }),
   ])
-  await assertAllRefused(t, await createTarget(t), attacks)
+  await assertAllRepelled(t, await createAttackedApp(t), attacks)
 })
 
 test('A-12 a key of another curve that claims the kid is refused', async (t) => {
   const [p384, p521] = [await generateKey('ES384'), await generateKey('ES512')]
   const k256 = withKid(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey, 'ES256')
-  const attacks = [p384, p521, k256].flatMap((jwk): Attack[] => [
+  const attacks = [p384, p521, k256].flatMap((jwk): Forgery[] => [
     [`${jwk.crv} as ES256`, 'ERR_TOKEN_SIGNATURE', (claims) => sign(validHeader(), claims, { ...jwk, alg: 'ES256' })],
     [
       `${jwk.crv} as itself`,
@@ -389,7 +382,7 @@ test('A-12 a key of another curve that claims the kid is refused', async (t) => 
       (claims) => sign(validHeader({ alg: jwk === k256 ? 'ES256K' : jwk.alg }), claims, jwk),
     ],
   ])
-  await assertAllRefused(t, await createTarget(t), attacks)
+  await assertAllRepelled(t, await createAttackedApp(t), attacks)
 })
 
 test('A-13 one RSA key serves one algorithm: PS256 does not pass as RS256, nor the reverse', async (t) => {
@@ -399,7 +392,7 @@ test('A-13 one RSA key serves one algorithm: PS256 does not pass as RS256, nor t
   ] as const) {
     const jwk = { ...rsaJwk, alg: own }
     const [rs384, ps512] = ['RS384', 'PS512']
-    await assertAllRefused(t, await targetWith(t, jwk), [
+    await assertAllRepelled(t, await appWith(t, jwk), [
       [`${other} under ${own}`, 'ERR_TOKEN_SIGNATURE', (claims) => sign(headerOf(jwk), claims, { ...jwk, alg: other })],
       [
         `${other} as itself`,
@@ -407,7 +400,7 @@ test('A-13 one RSA key serves one algorithm: PS256 does not pass as RS256, nor t
         (claims) => sign(headerOf(jwk, { alg: other }), claims, { ...jwk, alg: other }),
       ],
       [`${own} under ${other}`, 'ERR_TOKEN_ALGORITHM', (claims) => sign(headerOf(jwk, { alg: other }), claims, jwk)],
-      ...[rs384, ps512].flatMap((alg): Attack[] => [
+      ...[rs384, ps512].flatMap((alg): Forgery[] => [
         [`${alg} as itself`, 'ERR_TOKEN_ALGORITHM', (claims) => sign(headerOf(jwk, { alg }), claims, { ...jwk, alg })],
         [`${alg} under ${own}`, 'ERR_TOKEN_SIGNATURE', (claims) => sign(headerOf(jwk), claims, { ...jwk, alg })],
       ]),
@@ -450,7 +443,7 @@ test('A-14 an RSA signature with bytes added or taken, or with the modulus added
     'the modulus added, longer': [(signature) => plusModulus(signature).length === 257, plusModulus],
     'its negative': [() => true, (signature) => toBytes(MODULUS - toInteger(signature))],
   }
-  const attacks = Object.entries(reshape).map(([name, [wanted, change]]): Attack => [
+  const attacks = Object.entries(reshape).map(([name, [wanted, change]]): Forgery => [
     name,
     'ERR_TOKEN_SIGNATURE',
     (claims) => {
@@ -458,7 +451,7 @@ test('A-14 an RSA signature with bytes added or taken, or with the modulus added
       return `${input}.${b64(change(signature))}`
     },
   ])
-  await assertAllRefused(t, await targetWith(t, rsaJwk), attacks)
+  await assertAllRepelled(t, await appWith(t, rsaJwk), attacks)
 })
 
 // DigestInfo of SHA-256 and SHA-1 (RFC 8017 section 9.2, note 1).
@@ -474,7 +467,7 @@ function encode(rest: Uint8Array, options: { type?: number; fill?: number; after
 }
 
 function privatePower(bytes: Uint8Array): Buffer {
-  const key = createPrivateKey({ key: rsaJwk as Record<string, string>, format: 'jwk' })
+  const key = privateKeyOf(rsaJwk)
   return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, bytes)
 }
 
@@ -491,28 +484,33 @@ test('A-14 an RSA signature over anything but the one PKCS #1 v1.5 encoding is r
     'zeros for padding': (digest) => encode(Buffer.concat([SHA256_INFO, digest]), { type: 0, fill: 0 }),
     'the digest of something else': () => encode(Buffer.concat([SHA256_INFO, hash('sha256', 'other', 'buffer')])),
   }
-  const target = await targetWith(t, rsaJwk)
+  const app = await appWith(t, rsaJwk)
   const build = (claims: Json, block: (digest: Buffer, text: string) => Buffer) => {
     const input = `${b64(headerOf(rsaJwk))}.${b64(claims)}`
     return `${input}.${b64(privatePower(block(hash('sha256', input, 'buffer'), input)))}`
   }
-  await assertAllRefused(
+  await assertAllRepelled(
     t,
-    target,
-    Object.entries(blocks).map(([name, block]): Attack => [
+    app,
+    Object.entries(blocks).map(([name, block]): Forgery => [
       name,
       'ERR_TOKEN_SIGNATURE',
       (claims) => build(claims, block),
     ]),
   )
   // The same tools make a signature that passes, so it is the encoding that was refused.
-  const { claims, cookie } = validClaims(target.app)
+  const { claims, cookie } = validClaims(app)
   const proper = build(claims, (digest) => encode(Buffer.concat([SHA256_INFO, digest])))
-  t.is((await target.app.me(proper, cookie)).status, 200)
+  t.is((await app.me(proper, cookie)).status, 200)
 })
 
 /** A key is refused whichever way it comes in. */
-async function assertNotLoaded(t: T, input: KeyInput, algorithm: Algorithm | undefined, name: string): Promise<void> {
+async function assertNotLoaded(
+  t: ExecutionContext,
+  input: KeyInput,
+  algorithm: Algorithm | undefined,
+  name: string,
+): Promise<void> {
   const options = algorithm === undefined ? {} : { algorithm }
   await t.throwsAsync(importKey(input, options), { instanceOf: TypeError }, name)
   await t.throwsAsync(createKeySet({ keys: [input], ...options }), { instanceOf: TypeError }, name)
@@ -534,7 +532,7 @@ test('A-15 an RSA key of fewer than 2048 bits is not loaded, and signs nothing t
       await assertNotLoaded(t, input, 'PS256', `${modulusLength}`)
     }
     const jwk = withKid(privateKey, 'RS256')
-    await assertAllRefused(t, await targetWith(t, rsaJwk), [
+    await assertAllRepelled(t, await appWith(t, rsaJwk), [
       ['the kid of the app', 'ERR_TOKEN_SIGNATURE', (claims) => sign(headerOf(jwk), claims, jwk)],
       ['a kid of its own', 'ERR_TOKEN_KEY', (claims) => sign(headerOf(jwk, { kid: 'weak' }), claims, jwk)],
     ])
@@ -548,18 +546,18 @@ function signByOne(header: Json, claims: Json): string {
 }
 
 test('A-16 an RSA key with exponent 1, for which anybody can sign, is not loaded', async (t) => {
-  const target = await targetWith(t, rsaJwk)
+  const app = await appWith(t, rsaJwk)
   const weak = { kty: 'RSA', n: rsaJwk.n ?? '', e: 'AQ', alg: 'RS256', kid: 'of-the-app' }
-  const { claims } = validClaims(target.app)
+  const { claims } = validClaims(app)
   const key = await importJWK(weak)
   // Jose alone takes the key and what anybody "signs" for it.
-  t.true(await joseAccepts(target.app, signByOne(headerOf(rsaJwk), claims), key, { algorithms: ['RS256'] }))
+  t.true(await joseAccepts(app, signByOne(headerOf(rsaJwk), claims), key, { algorithms: ['RS256'] }))
 
   for (const e of ['AQ', 'AAE', 'AAAB', 'AA', '', 'Ag', 'BA', 'AQAA'])
     await assertNotLoaded(t, { ...weak, e }, undefined, e)
   const asKeyObject = createPublicKey({ key: weak, format: 'jwk' })
   for (const input of waysIn(asKeyObject)) await assertNotLoaded(t, input, 'RS256', 'e=1')
-  await assertAllRefused(t, target, [
+  await assertAllRepelled(t, app, [
     ['kid of the app', 'ERR_TOKEN_SIGNATURE', (all) => signByOne(headerOf(rsaJwk), all)],
     ['a kid of its own', 'ERR_TOKEN_KEY', (all) => signByOne(headerOf(rsaJwk, { kid: 'one' }), all)],
   ])
@@ -602,10 +600,10 @@ test('A-17 a key that is declared for encryption is not loaded', async (t) => {
   await assertNotLoaded(t, { kty, crv, x, y, key_ops: ['sign'] }, undefined, 'public, sign only')
 
   // Jose alone verifies with a key whose use is encryption.
-  const target = await createTarget(t)
+  const app = await createAttackedApp(t)
   const key = await importJWK({ kty, crv, x, y, use: 'enc' }, 'ES256')
-  const token = sign(validHeader(), validClaims(target.app).claims)
-  t.true(await joseAccepts(target.app, token, key, { algorithms: ['ES256'] }))
+  const token = sign(validHeader(), validClaims(app).claims)
+  t.true(await joseAccepts(app, token, key, { algorithms: ['ES256'] }))
 })
 
 test('A-15 A-16 A-17 nothing passes as an imported key by looking like one', async (t) => {
@@ -633,8 +631,8 @@ test('A-15 A-16 A-17 an unfit key in a JWK Set is left out, and a token signed b
     keys.keys.map(({ kid }) => kid),
     [rsaJwk.kid],
   )
-  const target = await createTarget(t, { keys }, (claims) => sign(headerOf(rsaJwk), claims, rsaJwk))
-  await assertAllRefused(t, target, [
+  const app = await createAttackedApp(t, { keys }, (claims) => sign(headerOf(rsaJwk), claims, rsaJwk))
+  await assertAllRepelled(t, app, [
     ['1024 bits', 'ERR_TOKEN_KEY', (claims) => sign(headerOf(short), claims, short)],
     ['exponent 1', 'ERR_TOKEN_KEY', (claims) => signByOne(headerOf(one), claims)],
     ['encryption', 'ERR_TOKEN_KEY', (claims) => sign(headerOf(forEncryption), claims, forEncryption)],
@@ -646,13 +644,13 @@ test('A-15 A-16 A-17 an unfit key in a JWK Set is left out, and a token signed b
 test('A-18 one key of the set does not sign for another', async (t) => {
   const other = await generateKey('ES256')
   const keys = await createKeySet({ keys: [privateJwk, other] })
-  const target = await createTarget(t, { keys })
-  await assertAllRefused(t, target, [
+  const app = await createAttackedApp(t, { keys })
+  await assertAllRepelled(t, app, [
     ['other key, first kid', 'ERR_TOKEN_SIGNATURE', (claims) => sign(validHeader(), claims, other)],
     ['first key, other kid', 'ERR_TOKEN_SIGNATURE', (claims) => sign(validHeader({ kid: other.kid }), claims)],
   ])
-  const { claims, cookie } = validClaims(target.app)
-  t.is((await target.app.me(sign(validHeader({ kid: other.kid }), claims, other), cookie)).status, 200)
+  const { claims, cookie } = validClaims(app)
+  t.is((await app.me(sign(validHeader({ kid: other.kid }), claims, other), cookie)).status, 200)
 })
 
 // Points of small order on edwards25519, and other encodings of theirs (RFC 8032 section 5.1.3 allows one each).
@@ -683,10 +681,10 @@ function littleEndian(integer: bigint): Uint8Array {
 
 test('A-19 an EdDSA signature of zeros, of small order, or out of range is refused', async (t) => {
   const groupOrder = 2n ** 252n + 27742317777372353535851937790883648493n
-  const attacks: Attack[] = [
+  const attacks: Forgery[] = [
     ['all zero', 'ERR_TOKEN_SIGNATURE', (claims) => forge(headerOf(edJwk), claims, Buffer.alloc(64))],
     ['all ones', 'ERR_TOKEN_SIGNATURE', (claims) => forge(headerOf(edJwk), claims, Buffer.alloc(64, 0xff))],
-    ...SMALL_ORDER.map(([name, hex]): Attack => [
+    ...SMALL_ORDER.map(([name, hex]): Forgery => [
       `R of ${name}, S zero`,
       'ERR_TOKEN_SIGNATURE',
       (claims) => forge(headerOf(edJwk), claims, Buffer.concat([Buffer.from(hex, 'hex'), Buffer.alloc(32)])),
@@ -702,7 +700,7 @@ test('A-19 an EdDSA signature of zeros, of small order, or out of range is refus
     ],
     ['Ed25519 for EdDSA', 'ERR_TOKEN_ALGORITHM', (claims) => sign(headerOf(edJwk, { alg: 'Ed25519' }), claims, edJwk)],
   ]
-  await assertAllRefused(t, await targetWith(t, edJwk), attacks)
+  await assertAllRepelled(t, await appWith(t, edJwk), attacks)
 })
 
 function toPublic({ kty, n, e, crv, x, y, kid, alg, use }: JWK): JWK {

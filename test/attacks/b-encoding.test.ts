@@ -1,21 +1,32 @@
 // Encoding and malleability: the same token spelt another way, and text that two readers understand differently.
 // RFC 4648 section 3.5, RFC 7515 sections 2, 4 and 5.2, RFC 7519 section 7.2, RFC 6750 section 2.1.
 
-import { once } from 'node:events'
-import { connect } from 'node:net'
-
 import test, { type ExecutionContext } from 'ava'
 
-import { codesOf, ISSUER, type TestApp } from '../helpers/app.ts'
+import { bearer, codesOf, ISSUER, type TestApp } from '../helpers/app.ts'
 import {
   assertAccepted,
-  assertRefused,
+  assertRepelled,
   type AttackedApp,
   createAttackedApp,
+  joseAccepts,
   launch,
-  verifyByJoseAlone,
+  verifyByJose,
 } from '../helpers/attacked-app.ts'
-import { b64, COOKIE_NAME, sign, signatureOf, signParts, signRaw, validClaims, validHeader } from '../helpers/forge.ts'
+import { leastCost } from '../helpers/cost.ts'
+import { payloadOf } from '../helpers/decode.ts'
+import {
+  b64,
+  COOKIE_NAME,
+  sign,
+  signatureOf,
+  signParts,
+  signRaw,
+  twinOf,
+  validClaims,
+  validHeader,
+} from '../helpers/forge.ts'
+import { sendRaw } from '../helpers/raw.ts'
 import { parseToken } from '../../src/token/parse.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -45,9 +56,9 @@ function twinsOf(part: string): string[] {
 
 test('B-01 padding behind the signature is refused, though jose takes it', async (t) => {
   const { app, token, cookie } = await createLive(t)
-  await t.notThrowsAsync(verifyByJoseAlone(`${token}==`, app))
+  t.true(await joseAccepts(app, `${token}==`))
   for (const suffix of ['=', '==', '===', '.', '.=']) {
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: suffix, token: token + suffix, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: suffix, token: token + suffix, cookie })
   }
 })
 
@@ -68,8 +79,8 @@ test('B-02 padding inside the signed text is refused, though the signature cover
   await assertAccepted(t, app, { label: 'without padding', token: signParts(header, payload), cookie })
   for (const [label, token] of Object.entries(tokens)) {
     t.true(token.includes('=.'))
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), label)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token, cookie })
+    t.true(await joseAccepts(app, token), label)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token, cookie })
   }
 })
 
@@ -82,13 +93,13 @@ test('B-03 white space inside or before the signature is refused, though jose ta
     [`${header}.${payload}.${signature.slice(0, 40)}${space}${signature.slice(40)}`, 'inside'],
   ])
   for (const [token = '', where = ''] of cases) {
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), where)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: JSON.stringify(token), token, cookie })
+    t.true(await joseAccepts(app, token), where)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: JSON.stringify(token), token, cookie })
   }
   // Node does not let these through, but the kit does not lean on that.
   for (const space of ['\n', '\r', '\f', '\r\n']) {
     const token = `${header}.${payload}.${signature.slice(0, 40)}${space}${signature.slice(40)}`
-    await t.notThrowsAsync(verifyByJoseAlone(token, app))
+    t.true(await joseAccepts(app, token))
     for (const text of [token, `${parts.join('.')}${space}`, `${space}${parts.join('.')}`]) {
       t.throws(() => parseToken(text, { maxBytes: 8192, typ: 'at+jwt' }), { code: 'ERR_TOKEN_MALFORMED' })
     }
@@ -104,8 +115,8 @@ test('B-04 the 15 twins of a signature in its spare bits are refused, though jos
   for (const twin of twins) {
     const token = `${header}.${payload}.${twin}`
     t.deepEqual(Buffer.from(twin, 'base64url'), Buffer.from(signature, 'base64url'))
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), twin)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: twin, token, cookie })
+    t.true(await joseAccepts(app, token), twin)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: twin, token, cookie })
   }
 })
 
@@ -120,27 +131,15 @@ test('B-04 twins of header and payload are refused even when they are what was s
       ...twinsOf(payload).map((twin) => signParts(header, twin)),
     ]
     for (const token of tokens.slice(0, 12)) {
-      await t.notThrowsAsync(verifyByJoseAlone(token, app))
-      await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: pad, token, cookie })
+      t.true(await joseAccepts(app, token))
+      await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: pad, token, cookie })
     }
   }
 })
 
-// The order of P-256, FIPS 186-5 and SEC 2 section 2.4.2.
-const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
-
-/** The other signature that anyone can compute from an ES256 signature (r, s): (r, n - s). */
-function malleate(token: string): string {
-  const [header, payload, signature] = token.split('.')
-  const bytes = Buffer.from(signature ?? '', 'base64url')
-  const s = ORDER - BigInt(`0x${bytes.subarray(32).toString('hex')}`)
-  const twin = Buffer.concat([bytes.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')])
-  return `${header}.${payload}.${twin.toString('base64url')}`
-}
-
 /** The token itself, (r, n - s), and the spare-bit and padding twins of both. */
 function everyTwin(token: string): string[] {
-  return [token, malleate(token)].flatMap((one) => {
+  return [token, twinOf(token)].flatMap((one) => {
     const [header, payload, signature = ''] = one.split('.')
     const twins = twinsOf(signature).map((twin) => `${header}.${payload}.${twin}`)
     return [one, `${one}==`].concat(twins)
@@ -150,14 +149,10 @@ function everyTwin(token: string): string[] {
 const ENDINGS: Readonly<
   Record<string, (app: TestApp, pair: { token: string; cookie: string; sid: string }) => unknown>
 > = {
-  'logging out': (app, { token, cookie }) =>
-    app.request('POST', '/auth/logout', { Authorization: `Bearer ${token}`, Cookie: cookie }),
+  'logging out': (app, { token, cookie }) => app.request('POST', '/auth/logout', bearer({ token, cookie })),
   'logging out with (r, n - s)': (app, { token, cookie }) =>
-    app.request('POST', '/auth/logout', { Authorization: `Bearer ${malleate(token)}`, Cookie: cookie }),
-  'revoking the token': (app, { token }) => {
-    const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }
-    return app.kit.revoke({ jti })
-  },
+    app.request('POST', '/auth/logout', bearer({ token: twinOf(token), cookie })),
+  'revoking the token': (app, { token }) => app.kit.revoke({ jti: String(payloadOf(token)['jti']) }),
   'revoking the session': (app, { sid }) => app.kit.revoke({ sid }),
   'revoking the subject': (app) => app.kit.revoke({ sub: 'alice' }),
   'revoking the key': (app) => app.kit.revoke({ kid: app.keys.active?.kid ?? '' }),
@@ -168,9 +163,9 @@ for (const [ending, end] of Object.entries(ENDINGS)) {
     const app = await createAttackedApp(t)
     const pair = await app.login()
     const { token, cookie } = pair
-    const twin = malleate(token)
+    const twin = twinOf(token)
     t.not(twin, token)
-    await t.notThrowsAsync(verifyByJoseAlone(twin, app))
+    t.true(await joseAccepts(app, twin))
     const first = await assertAccepted(t, app, { label: 'the token', token, cookie })
     // The same token, not another one: whoever holds it holds nothing more.
     const second = await assertAccepted(t, app, { label: 'its twin', token: twin, cookie })
@@ -178,7 +173,7 @@ for (const [ending, end] of Object.entries(ENDINGS)) {
     await end(app, pair)
     for (const one of everyTwin(token)) {
       const code = one === token || one === twin ? 'ERR_TOKEN_REVOKED' : 'ERR_TOKEN_MALFORMED'
-      await assertRefused(t, app, code, { label: `…${one.slice(-8)}`, token: one, cookie })
+      await assertRepelled(t, app, code, { label: `…${one.slice(-8)}`, token: one, cookie })
     }
   })
 }
@@ -187,9 +182,9 @@ test('B-05 the twin of a live token needs the cookie as the token does', async (
   const app = await createAttackedApp(t)
   const { token } = await app.login()
   const other = await app.login('bob')
-  await assertRefused(t, app, 'ERR_FINGERPRINT_MISMATCH', {
+  await assertRepelled(t, app, 'ERR_FINGERPRINT_MISMATCH', {
     label: 'another cookie',
-    token: malleate(token),
+    token: twinOf(token),
     cookie: other.cookie,
   })
 })
@@ -215,7 +210,7 @@ test('B-06 the standard base64 alphabet is refused', async (t) => {
   }
   for (const [label, spoilt] of Object.entries(cases)) {
     t.regex(spoilt, /[+/]/)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: spoilt, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: spoilt, cookie })
   }
 })
 
@@ -231,7 +226,7 @@ test('B-07 a percent-encoded token is not decoded', async (t) => {
     token.replace(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`),
     encodeURIComponent(`Bearer ${token}`),
   ]
-  for (const one of cases) await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: one, token: one, cookie })
+  for (const one of cases) await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: one, token: one, cookie })
 })
 
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
@@ -245,9 +240,9 @@ test('B-08 a byte order mark before the JSON is refused, though jose drops it', 
     header: signRaw(Buffer.concat([BOM, header]), payload),
     twice: signRaw(header, Buffer.concat([BOM, BOM, payload])),
   }
-  await t.notThrowsAsync(verifyByJoseAlone(cases.payload, app))
+  t.true(await joseAccepts(app, cases.payload))
   for (const [label, token] of Object.entries(cases)) {
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token, cookie })
   }
 })
 
@@ -275,8 +270,8 @@ test('B-09 claims and header in UTF-16 or UTF-32 are refused', async (t) => {
         const label = `UTF-${bytes * 8}${end}${mark && ' with a mark'}`
         const payload = signRaw(JSON.stringify(validHeader()), write(claims))
         const header = signRaw(write(validHeader()), JSON.stringify(claims))
-        await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: payload, cookie })
-        await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: header, cookie })
+        await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: payload, cookie })
+        await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: header, cookie })
       }
     }
   }
@@ -308,8 +303,8 @@ test('B-10 ill-formed UTF-8 is refused and never replaced', async (t) => {
   for (const [label, bytes] of Object.entries(ILL_FORMED)) {
     const payload = signRaw(JSON.stringify(validHeader()), insert(claims, bytes))
     const header = signRaw(insert(validHeader(), bytes), JSON.stringify(claims))
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: payload, cookie })
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: `${label}, header`, token: header, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: payload, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: `${label}, header`, token: header, cookie })
   }
 })
 
@@ -323,7 +318,7 @@ test('B-11 white space around the JSON is legal and accepted: it is JSON, and th
       signRaw(JSON.stringify(validHeader()) + space, JSON.stringify(claims, null, 2)),
     ]
     for (const token of tokens) {
-      await t.notThrowsAsync(verifyByJoseAlone(token, app))
+      t.true(await joseAccepts(app, token))
       const response = await assertAccepted(t, app, { label: JSON.stringify(space), token, cookie })
       t.is(response.json['sub'], 'alice')
     }
@@ -331,7 +326,7 @@ test('B-11 white space around the JSON is legal and accepted: it is JSON, and th
   // White space to other languages, but not to JSON (RFC 8259 section 2).
   for (const space of ['\u00a0', '\u2028', '\u0085', '\f', '\v', '\0']) {
     const token = signRaw(JSON.stringify(validHeader()), JSON.stringify(claims) + space)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: JSON.stringify(space), token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: JSON.stringify(space), token, cookie })
   }
 })
 
@@ -341,8 +336,8 @@ test('B-12 anything after the object is refused', async (t) => {
   const [header, payload] = [JSON.stringify(validHeader()), JSON.stringify(claims)]
   for (const tail of ['x', '{}', payload, ',', ';', '//', '/**/', '\n{"sub":"admin"}', '}', '\u0000']) {
     const label = JSON.stringify(tail)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: signRaw(header, payload + tail), cookie })
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label, token: signRaw(header + tail, payload), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: signRaw(header, payload + tail), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label, token: signRaw(header + tail, payload), cookie })
   }
 })
 
@@ -366,11 +361,11 @@ test('B-13 a header parameter that comes twice is refused, though jose takes the
   ]
   for (const text of cases) {
     const token = signRaw(text, JSON.stringify(claims))
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), text)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
+    t.true(await joseAccepts(app, token), text)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
   }
   const last = signRaw(withMembers(header, { after: '"alg":"none"' }), JSON.stringify(claims))
-  await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: 'the other order', token: last, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: 'the other order', token: last, cookie })
 })
 
 test('B-14 a claim that comes twice is refused, though jose takes the last', async (t) => {
@@ -389,12 +384,12 @@ test('B-14 a claim that comes twice is refused, though jose takes the last', asy
   ]
   for (const text of cases) {
     const token = signRaw(JSON.stringify(validHeader()), text)
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), text)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
+    t.true(await joseAccepts(app, token), text)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
   }
-  const payload = await verifyByJoseAlone(
-    signRaw(JSON.stringify(validHeader()), withMembers(claims, { after: '"sub":"admin"' })),
+  const payload = await verifyByJose(
     app,
+    signRaw(JSON.stringify(validHeader()), withMembers(claims, { after: '"sub":"admin"' })),
   )
   t.is(payload.sub, 'admin')
   // The same name in two objects is no repetition.
@@ -403,14 +398,14 @@ test('B-14 a claim that comes twice is refused, though jose takes the last', asy
 })
 
 test('B-14 the fingerprint of the OWASP format cannot come twice either', async (t) => {
-  const app = await createAttackedApp(t, { fingerprint: { format: 'owasp' } })
+  const app = await createAttackedApp(t, { fingerprint: { format: 'owasp' } }, null)
   const { token, cookie } = await app.login()
   const [header = '', payload = ''] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString())
   const value = (JSON.parse(payload) as { userFingerprint: string }).userFingerprint
   await assertAccepted(t, app, { label: 'once', token: signRaw(header, payload), cookie })
   for (const member of [`"userFingerprint":"${value}"`, `"userFingerprint":"${'0'.repeat(64)}"`]) {
     const text = withMembers(JSON.parse(payload) as object, { before: member })
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: member, token: signRaw(header, text), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: member, token: signRaw(header, text), cookie })
   }
 })
 
@@ -429,14 +424,14 @@ test('B-15 an escaped name is the name it stands for, though jose lets the escap
   ]
   for (const text of payloads) {
     const token = signRaw(JSON.stringify(validHeader()), text)
-    await t.notThrowsAsync(verifyByJoseAlone(token, app), text)
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
+    t.true(await joseAccepts(app, token), text)
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
   }
   const [first = ''] = payloads
-  t.is((await verifyByJoseAlone(signRaw(JSON.stringify(validHeader()), first), app)).sub, 'admin')
+  t.is((await verifyByJose(app, signRaw(JSON.stringify(validHeader()), first))).sub, 'admin')
   const header = signRaw(withMembers(validHeader(), { before: '"\\u0061lg":"none"' }), JSON.stringify(claims))
-  await t.notThrowsAsync(verifyByJoseAlone(header, app))
-  await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: 'header', token: header, cookie })
+  t.true(await joseAccepts(app, header))
+  await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: 'header', token: header, cookie })
   // Escapes that repeat nothing are only another spelling.
   const { sub, ...others } = claims
   const single = signRaw(
@@ -460,18 +455,20 @@ test('B-16 names that differ in case are other names and mean nothing', async (t
   // Nor do they stand in for one that is missing.
   for (const name of ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'sid', 'fgp']) {
     const renamed = { ...claims, [name]: undefined, [name.toUpperCase()]: claims[name] }
-    await assertRefused(t, app, 'ERR_TOKEN_CLAIMS', { label: name, token: sign(validHeader(), renamed), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_CLAIMS', { label: name, token: sign(validHeader(), renamed), cookie })
   }
   const codes = { alg: 'ERR_TOKEN_ALGORITHM', typ: 'ERR_TOKEN_TYPE', kid: 'ERR_TOKEN_KEY' } as const
   for (const [name, code] of Object.entries(codes)) {
     const renamed = validHeader({ [name]: undefined, [name.toUpperCase()]: validHeader()[name] })
-    await assertRefused(t, app, code, { label: name, token: sign(renamed, claims), cookie })
+    await assertRepelled(t, app, code, { label: name, token: sign(renamed, claims), cookie })
   }
 })
 
 test('B-17 issuer and audience are compared code point by code point', async (t) => {
   const composed = 'https://app.example/caf\u00e9'
-  const app = await createAttackedApp(t, { audience: composed })
+  const app = await createAttackedApp(t, { audience: composed }, (claims) =>
+    sign(validHeader(), { ...claims, aud: composed }),
+  )
   const own = validClaims(app, { aud: composed })
   const label = 'the composed form'
   await assertAccepted(t, app, { label, token: sign(validHeader(), own.claims), cookie: own.cookie })
@@ -485,8 +482,8 @@ test('B-17 issuer and audience are compared code point by code point', async (t)
   ]
   for (const aud of audiences) {
     const { claims, cookie } = validClaims(app, { aud })
-    await assertRefused(t, app, 'ERR_TOKEN_AUDIENCE', { label: aud, token: sign(validHeader(), claims), cookie })
-    await assertRefused(t, app, 'ERR_TOKEN_AUDIENCE', {
+    await assertRepelled(t, app, 'ERR_TOKEN_AUDIENCE', { label: aud, token: sign(validHeader(), claims), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_AUDIENCE', {
       label: `[${aud}]`,
       token: sign(validHeader(), { ...claims, aud: [aud, aud] }),
       cookie,
@@ -503,7 +500,7 @@ test('B-17 issuer and audience are compared code point by code point', async (t)
   ]
   for (const iss of issuers) {
     const { claims, cookie } = validClaims(app, { iss, aud: composed })
-    await assertRefused(t, app, 'ERR_TOKEN_ISSUER', { label: iss, token: sign(validHeader(), claims), cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_ISSUER', { label: iss, token: sign(validHeader(), claims), cookie })
   }
 })
 
@@ -516,7 +513,7 @@ test('B-17 subjects that look alike are different subjects, for the handler and 
   })
   await app.kit.revoke({ sub: 'zo\u00eb' })
   for (const { sub, token, cookie } of pairs) {
-    if (sub === 'zo\u00eb') await assertRefused(t, app, 'ERR_TOKEN_REVOKED', { label: sub, token, cookie })
+    if (sub === 'zo\u00eb') await assertRepelled(t, app, 'ERR_TOKEN_REVOKED', { label: sub, token, cookie })
     else t.is((await assertAccepted(t, app, { label: sub, token, cookie })).json['sub'], sub)
   }
 })
@@ -544,33 +541,33 @@ test('B-18 any number of segments but three is refused', async (t) => {
     'e30.e30.',
     '=',
   ]
-  for (const one of cases) await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: one, token: one, cookie })
-  await assertRefused(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'dots', token: '.'.repeat(8193), cookie })
+  for (const one of cases) await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: one, token: one, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'dots', token: '.'.repeat(8193), cookie })
   for (const authorization of ['Bearer', 'Bearer ', 'Bearer        ', 'bearer\t', 'Bearer  \t ']) {
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: authorization, authorization, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: authorization, authorization, cookie })
   }
 })
 
-test('B-18 a token of a million dots costs next to nothing, even where no limit on its length stops it', (t) => {
-  const million = 1_000_000
-  const cases = [
-    '.'.repeat(million),
-    'a'.repeat(million),
-    ' '.repeat(million),
-    `a.${'a'.repeat(million)}`,
-    'a.'.repeat(million / 2),
-    `${'a'.repeat(million)}.a.a!`,
-  ]
-  for (const token of cases) {
-    // The best of a few runs, since other work on the machine only ever adds time.
-    const times = Array.from({ length: 20 }, () => {
-      const start = process.hrtime.bigint()
-      t.throws(() => parseToken(token, { maxBytes: Infinity, typ: 'at+jwt' }), { code: 'ERR_TOKEN_MALFORMED' })
-      return Number(process.hrtime.bigint() - start) / 1e6
-    })
-    t.true(Math.min(...times) < 20, `${token.slice(0, 8)}… took ${Math.min(...times)} ms`)
-  }
-})
+test.serial(
+  'B-18 a token of a million dots costs next to nothing, even where no limit on its length stops it',
+  async (t) => {
+    const million = 1_000_000
+    const cases = [
+      '.'.repeat(million),
+      'a'.repeat(million),
+      ' '.repeat(million),
+      `a.${'a'.repeat(million)}`,
+      'a.'.repeat(million / 2),
+      `${'a'.repeat(million)}.a.a!`,
+    ]
+    for (const token of cases) {
+      const cost = await leastCost(20, () => {
+        t.throws(() => parseToken(token, { maxBytes: Infinity, typ: 'at+jwt' }), { code: 'ERR_TOKEN_MALFORMED' })
+      })
+      t.true(cost < 20, `${token.slice(0, 8)}… took ${cost} ms`)
+    }
+  },
+)
 
 test('B-19 a JWS in a JSON form is refused, and so is JSON that splits like a compact one', async (t) => {
   const { app, cookie, parts } = await createLive(t)
@@ -588,12 +585,12 @@ test('B-19 a JWS in a JSON form is refused, and so is JSON that splits like a co
   ]
   for (const value of cases) {
     const text = JSON.stringify(value)
-    await t.throwsAsync(verifyByJoseAlone(text, app))
+    t.false(await joseAccepts(app, text))
     for (const token of [text, b64(text), `${b64(text)}.${evil}.${signature}`]) {
       const shape = token.split('.').length === 3 && !token.includes('{')
       // With three clean parts it is a compact JWS whose header lacks everything.
       const code = shape ? (Array.isArray(value) ? 'ERR_TOKEN_MALFORMED' : 'ERR_TOKEN_TYPE') : 'ERR_TOKEN_MALFORMED'
-      await assertRefused(t, app, code, { label: token, token, cookie })
+      await assertRepelled(t, app, code, { label: token, token, cookie })
     }
   }
 })
@@ -612,14 +609,14 @@ test('B-20 `b64` is refused with and without `crit`, though jose takes two of th
   for (const { header, jose } of cases) {
     const token = sign(validHeader(header), claims)
     const label = JSON.stringify(header)
-    if (jose) await t.notThrowsAsync(verifyByJoseAlone(token, app), label)
-    else await t.throwsAsync(verifyByJoseAlone(token, app), undefined, label)
-    await assertRefused(t, app, 'ERR_TOKEN_HEADER', { label, token, cookie })
+    if (jose) t.true(await joseAccepts(app, token), label)
+    else t.false(await joseAccepts(app, token), label)
+    await assertRepelled(t, app, 'ERR_TOKEN_HEADER', { label, token, cookie })
   }
   // RFC 7797 for real: the payload itself between the dots, and the signature over it.
   const bare = `${b64(validHeader({ b64: false, crit: ['b64'] }))}.${JSON.stringify(claims)}`
   const token = `${bare}.${signatureOf(bare).toString('base64url')}`
-  await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: 'unencoded', token, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: 'unencoded', token, cookie })
 })
 
 test('B-21 the scheme is read without regard to case, followed by one or more spaces', async (t) => {
@@ -653,7 +650,7 @@ test('B-21 anything but one token after the scheme is a bad token', async (t) =>
     `Bearer`,
   ]
   for (const authorization of cases) {
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: authorization, authorization, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: authorization, authorization, cookie })
   }
 })
 
@@ -714,7 +711,7 @@ test('B-22 two Authorization headers are a bad request, whichever of them is goo
       const label = `${method} ${values.map((value) => value.slice(0, 12)).join(' | ')}`
       t.is(response.status, 400, label)
       t.is(response.json['error'], 'invalid_request', label)
-      t.is(response.headers['www-authenticate'], undefined, label)
+      t.regex(String(response.headers['www-authenticate']), /^Bearer realm="[^"]+", error="invalid_request"/, label)
       t.is(response.headers['cache-control'], 'no-store', label)
       t.deepEqual(response.cookies, [], label)
       t.deepEqual(codesOf(app.seen), ['ERR_CREDENTIALS_AMBIGUOUS'], label)
@@ -723,19 +720,6 @@ test('B-22 two Authorization headers are a bad request, whichever of them is goo
   t.is(app.handled.count, before)
   await assertAccepted(t, app, { label: 'nothing was ended by it', token, cookie })
 })
-
-/** Sends bytes to the letter and answers the status code, or 0 when the server only hung up. */
-async function sendBytes(port: number, bytes: Buffer): Promise<number> {
-  const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => {}) // a reset is an answer too
-  await once(socket, 'connect')
-  const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-  socket.write(bytes)
-  await once(socket, 'close')
-  const status = /^HTTP\/1\.1 (\d{3})/.exec(Buffer.concat(chunks).toString('latin1'))?.[1]
-  return Number(status ?? 0)
-}
 
 function writeRequest(authorization: Buffer, cookie: Buffer): Buffer {
   return Buffer.concat([
@@ -760,7 +744,7 @@ test('B-23 a byte that no header may hold is refused wherever in the token it st
   const { app, token, cookie } = await createLive(t)
   const before = app.handled.count
   const genuine = writeRequest(Buffer.from(`Bearer ${token}`), Buffer.from(cookie))
-  t.is(await sendBytes(app.port, genuine), 200)
+  t.is((await sendRaw(app.port, genuine)).status, 200)
   for (const byte of RAW_BYTES) {
     const odd = Buffer.from([byte])
     const places = {
@@ -772,7 +756,7 @@ test('B-23 a byte that no header may hold is refused wherever in the token it st
     }
     for (const [place, pieces] of Object.entries(places)) {
       if (place !== 'in the token' && !TELLING_BYTES.has(byte)) continue
-      const status = await sendBytes(app.port, writeRequest(Buffer.concat(pieces), Buffer.from(cookie)))
+      const { status } = await sendRaw(app.port, writeRequest(Buffer.concat(pieces), Buffer.from(cookie)))
       t.true(status === 400 || status === 401, `${byte.toString(16)} ${place}: ${status}`)
     }
   }
@@ -789,13 +773,13 @@ test('B-23 a byte that no header may hold is refused in the cookie, and a folded
     for (const at of [cookie.length - 5, COOKIE_NAME.length + 1, cookie.length]) {
       if (at !== cookie.length - 5 && !TELLING_BYTES.has(byte)) continue
       const value = Buffer.concat([Buffer.from(cookie.slice(0, at)), odd, Buffer.from(cookie.slice(at))])
-      const status = await sendBytes(app.port, writeRequest(authorization, value))
+      const { status } = await sendRaw(app.port, writeRequest(authorization, value))
       t.true(status === 400 || status === 401, `${byte.toString(16)} at ${at}: ${status}`)
     }
   }
   for (const fold of ['\r\n ', '\r\n\t', '\n ', '\r ']) {
     const folded = Buffer.from(`Bearer ${token.slice(0, 50)}${fold}${token.slice(50)}`)
-    const status = await sendBytes(app.port, writeRequest(folded, Buffer.from(cookie)))
+    const { status } = await sendRaw(app.port, writeRequest(folded, Buffer.from(cookie)))
     t.true(status === 400 || status === 401, `${JSON.stringify(fold)}: ${status}`)
   }
   t.is(app.handled.count, before)

@@ -2,21 +2,22 @@
 // library that signs anything could send. RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8725 sections 3.8 to 3.12.
 
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 
 import test, { type ExecutionContext } from 'ava'
 
 import { codesOf, createClock, ISSUER, type Response, START, type TestAppOptions } from '../helpers/app.ts'
 import {
   assertAccepted,
-  assertRefused,
+  assertAllRepelled,
+  assertRepelled,
   type AttackedApp,
   createAttackedApp,
+  type Forgery,
+  joseAccepts,
   launch,
-  verifyByJoseAlone,
+  verifyByJose,
 } from '../helpers/attacked-app.ts'
+import { payloadOf } from '../helpers/decode.ts'
 import { b64, COOKIE_NAME, type Json, sign, signParts, signRaw, validClaims, validHeader } from '../helpers/forge.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { parseJsonObject } from '../../src/token/json.ts'
@@ -33,7 +34,7 @@ async function assertRows(t: ExecutionContext, app: AttackedApp, rows: readonly 
     const { claims, cookie } = validClaims(app, overrides)
     const token = sign(validHeader(), claims)
     await assertJose(t, app, token, label, jose)
-    await assertRefused(t, app, code, { label, token, cookie })
+    await assertRepelled(t, app, code, { label, token, cookie })
   }
 }
 
@@ -44,8 +45,8 @@ async function assertJose(
   label: string,
   jose: Jose,
 ): Promise<void> {
-  if (jose === 'accepts') await t.notThrowsAsync(verifyByJoseAlone(token, app), `${label}: jose`)
-  if (jose === 'refuses') await t.throwsAsync(verifyByJoseAlone(token, app), undefined, `${label}: jose`)
+  if (jose === 'accepts') t.true(await joseAccepts(app, token), `${label}: jose`)
+  if (jose === 'refuses') t.false(await joseAccepts(app, token), `${label}: jose`)
 }
 
 /** Sends a token with these claims, which must get in. */
@@ -63,6 +64,7 @@ function signWith(claims: Json, text: string): string {
 }
 
 const now = Math.floor(START / 1000)
+const YEAR = 365 * 86_400
 // On a whole second, where "exactly now" has one meaning.
 const onTheSecond = (): TestAppOptions => ({ testClock: createClock(now * 1000) })
 const CLAIMS = 'ERR_TOKEN_CLAIMS'
@@ -105,7 +107,7 @@ test('D-03 an infinite or astronomical exp is refused, though jose takes it', as
     const { claims, cookie } = validClaims(app, { exp: '@@' })
     const token = signWith(claims, text)
     await assertJose(t, app, token, text, 'accepts')
-    await assertRefused(t, app, CLAIMS, { label: text, token, cookie })
+    await assertRepelled(t, app, CLAIMS, { label: text, token, cookie })
   }
 })
 
@@ -156,7 +158,7 @@ test('D-05 exp is over at its very instant', async (t) => {
   app.clock.set(now * 1000 + 499)
   await assertAccepted(t, app, { label: 'the last millisecond', token, cookie })
   app.clock.set(now * 1000 + 500)
-  await assertRefused(t, app, 'ERR_TOKEN_EXPIRED', { label: 'half a second later', token, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_EXPIRED', { label: 'half a second later', token, cookie })
 })
 
 test('D-06 an iat that is missing, malformed, in the future or later than exp is refused', async (t) => {
@@ -183,13 +185,15 @@ test('D-06 an iat that is missing, malformed, in the future or later than exp is
     ['nbf later than exp', { nbf: now + 901 }, CLAIMS],
     ['nbf equal to exp', { nbf: now + 900 }, CLAIMS],
     ['later than iat_ms', { iat_ms: (now - 1) * 1000 }, CLAIMS, 'accepts'],
-    ['more than a day before iat_ms', { iat_ms: (now + 86_401) * 1000 }, CLAIMS, 'accepts'],
+    ['more than a year before iat_ms', { iat_ms: (now + YEAR) * 1000 + 1 }, CLAIMS, 'accepts'],
     ['iat_ms of any day', { iat_ms: Number.MAX_SAFE_INTEGER }, CLAIMS, 'accepts'],
     ['iat_ms no whole number', { iat_ms: now * 1000 + 0.5 }, CLAIMS, 'accepts'],
     ['iat_ms text', { iat_ms: String(now * 1000) }, CLAIMS, 'accepts'],
     ['iat_ms null', { iat_ms: null }, CLAIMS, 'accepts'],
   ])
   await assertGetsIn(t, app, 'five seconds ahead', { iat: now + 5, iat_ms: (now + 5) * 1000 })
+  // So far it can be that the clock went back after a cut-off.
+  await assertGetsIn(t, app, 'a year before iat_ms', { iat_ms: (now + YEAR) * 1000 })
 })
 
 test('D-07 a token is refused before its nbf, and for an nbf that is no time', async (t) => {
@@ -350,15 +354,19 @@ test('D-12 a jti that is no short plain text is refused, though jose takes every
 test('D-12 two live tokens with one jti both pass, each with its own fingerprint, and are revoked together', async (t) => {
   const app = await createAttackedApp(t)
   const genuine = await app.login()
-  const { jti } = JSON.parse(Buffer.from(genuine.token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }
+  const jti = String(payloadOf(genuine.token)['jti'])
   const { claims, cookie } = validClaims(app, { jti })
   const token = sign(validHeader(), claims)
   await assertJose(t, app, token, 'the same jti', 'accepts')
   await assertAccepted(t, app, { label: 'the second', token, cookie })
-  await assertRefused(t, app, 'ERR_FINGERPRINT_MISMATCH', { label: 'crossed', token, cookie: genuine.cookie })
+  await assertRepelled(t, app, 'ERR_FINGERPRINT_MISMATCH', { label: 'crossed', token, cookie: genuine.cookie })
   await app.kit.revoke({ jti })
-  await assertRefused(t, app, 'ERR_TOKEN_REVOKED', { label: 'the second', token, cookie })
-  await assertRefused(t, app, 'ERR_TOKEN_REVOKED', { label: 'the first', token: genuine.token, cookie: genuine.cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_REVOKED', { label: 'the second', token, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_REVOKED', {
+    label: 'the first',
+    token: genuine.token,
+    cookie: genuine.cookie,
+  })
 })
 
 test('D-13 a claim named __proto__ is refused at any depth, though jose takes it', async (t) => {
@@ -374,18 +382,18 @@ test('D-13 a claim named __proto__ is refused at any depth, though jose takes it
     const { claims, cookie } = validClaims(app, { x: '@@' })
     const token = signWith(claims, text)
     await assertJose(t, app, token, text, 'accepts')
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
   }
   for (const name of ['__proto__', '__pr\\u006fto__']) {
     const { claims, cookie } = validClaims(app)
     const text = `{"${name}":{"admin":true},${JSON.stringify(claims).slice(1)}`
     const token = signRaw(JSON.stringify(validHeader()), text)
-    const payload = await verifyByJoseAlone(token, app)
+    const payload = await verifyByJose(app, token)
     t.true(Object.hasOwn(payload, '__proto__'))
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: name, token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: name, token, cookie })
     const header = `{"${name}":{"alg":"none"},${JSON.stringify(validHeader()).slice(1)}`
     const spoilt = signRaw(header, JSON.stringify(claims))
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: `header ${name}`, token: spoilt, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: `header ${name}`, token: spoilt, cookie })
   }
   t.is(({} as Json)['admin'], undefined)
 })
@@ -419,7 +427,7 @@ test('D-13 claims inherit nothing, and a claim named constructor is only a claim
   t.deepEqual(app.errors, [])
   // What every object inherits does not stand in for a claim or a parameter that is missing.
   const inherited = Object.assign(Object.create({ iss: ISSUER }) as Json, { ...claims, iss: undefined })
-  await assertRefused(t, app, CLAIMS, { label: 'inherited', token: sign(validHeader(), inherited), cookie })
+  await assertRepelled(t, app, CLAIMS, { label: 'inherited', token: sign(validHeader(), inherited), cookie })
 })
 
 test('D-14 a payload that is no object is refused', async (t) => {
@@ -446,13 +454,13 @@ test('D-14 a payload that is no object is refused', async (t) => {
   ]) {
     const token = signRaw(JSON.stringify(validHeader()), text)
     await assertJose(t, app, token, text, 'refuses')
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: text, token, cookie })
     const header = signRaw(text, JSON.stringify(claims))
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: `header ${text}`, token: header, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: `header ${text}`, token: header, cookie })
   }
   const empty = signParts(b64(validHeader()), '')
-  await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: 'empty', token: empty, cookie })
-  await assertRefused(t, app, CLAIMS, { label: '{}', token: sign(validHeader(), {}), cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: 'empty', token: empty, cookie })
+  await assertRepelled(t, app, CLAIMS, { label: '{}', token: sign(validHeader(), {}), cookie })
 })
 
 const FORMATS = [
@@ -467,12 +475,12 @@ for (const { format, claim, value, encoding } of FORMATS) {
   }
 
   test(`D-15 a fingerprint claim that is no digest is refused and never an accident: ${format}`, async (t) => {
-    const app = await createAttackedApp(t, { fingerprint: { format } })
+    const app = await createAttackedApp(t, { fingerprint: { format } }, null)
     const cookie = `${COOKIE_NAME}=${value}`
     const good = digest(value)
     const send = async (label: string, fingerprint: unknown, code: ErrorCode): Promise<void> => {
       const { claims } = validClaims(app, { fgp: undefined, [claim]: fingerprint })
-      await assertRefused(t, app, code, { label, token: sign(validHeader(), claims), cookie })
+      await assertRepelled(t, app, code, { label, token: sign(validHeader(), claims), cookie })
     }
     const { claims } = validClaims(app, { fgp: undefined, [claim]: good })
     await assertAccepted(t, app, { label: 'the digest', token: sign(validHeader(), claims), cookie })
@@ -522,16 +530,17 @@ for (const { format, claim, value, encoding } of FORMATS) {
   })
 
   test(`D-16 the digest of nothing does not let an empty or missing cookie in: ${format}`, async (t) => {
-    const app = await createAttackedApp(t, { fingerprint: { format } })
+    const app = await createAttackedApp(t, { fingerprint: { format } }, null)
+    await assertAccepted(t, app, { label: 'a login', ...(await app.login()) })
     for (const text of ['', '""', 'undefined', 'null', 'x']) {
       const { claims } = validClaims(app, { fgp: undefined, [claim]: digest(text) })
       const token = sign(validHeader(), claims)
       const label = `digest of '${text}'`
       const cookie = `${COOKIE_NAME}=${text}`
-      await assertRefused(t, app, 'ERR_FINGERPRINT_MISMATCH', { label, token, cookie })
-      await assertRefused(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: 'other=1' })
-      await assertRefused(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: COOKIE_NAME })
-      await assertRefused(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: '' })
+      await assertRepelled(t, app, 'ERR_FINGERPRINT_MISMATCH', { label, token, cookie })
+      await assertRepelled(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: 'other=1' })
+      await assertRepelled(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: COOKIE_NAME })
+      await assertRepelled(t, app, 'ERR_FINGERPRINT_MISSING', { label, token, cookie: '' })
     }
   })
 }
@@ -546,13 +555,13 @@ test('D-17 nesting is bounded, though jose takes any depth', async (t) => {
   for (const levels of [16, 100, 2000]) {
     const token = signWith(claims, nest(levels))
     await assertJose(t, app, token, String(levels), 'accepts')
-    await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: `${levels} and one`, token, cookie })
+    await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: `${levels} and one`, token, cookie })
     const objects = signWith(claims, '{"a":'.repeat(levels / 4) + '1' + '}'.repeat(levels / 4))
-    if (levels > 60) await assertRefused(t, app, 'ERR_TOKEN_MALFORMED', { label: `objects`, token: objects, cookie })
+    if (levels > 60) await assertRepelled(t, app, 'ERR_TOKEN_MALFORMED', { label: `objects`, token: objects, cookie })
   }
   // The most that a header of 16 KiB holds is longer than a token may be.
   const most = signWith(claims, nest(5000))
-  await assertRefused(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'the most', token: most, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'the most', token: most, cookie })
   await assertJose(t, app, signWith(claims, nest(100_000)), '100,000', 'accepts')
 })
 
@@ -571,12 +580,12 @@ test('D-18 numbers that no double holds are refused as times and mean nothing el
     for (const text of [digits, '-0', '0e999', '1E400', '-1E400', `0.${'0'.repeat(4000)}1`, '1e-400']) {
       const { claims, cookie } = validClaims(app, { [name]: '@@' })
       const label = `${name}: ${text.slice(0, 8)}`
-      await assertRefused(t, app, CLAIMS, { label, token: signWith(claims, text), cookie })
+      await assertRepelled(t, app, CLAIMS, { label, token: signWith(claims, text), cookie })
     }
   }
   const { claims, cookie } = validClaims(app, { exp: '@@' })
   const token = signWith(claims, '1'.repeat(10_000))
-  await assertRefused(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'too many digits', token, cookie })
+  await assertRepelled(t, app, 'ERR_TOKEN_TOO_LARGE', { label: 'too many digits', token, cookie })
   for (const text of [digits, '-0', '1E400']) {
     const custom = validClaims(app, { level: '@@' })
     const response = await assertAccepted(t, app, {
@@ -593,6 +602,16 @@ const SCOPED: TestAppOptions = {
     router.get('/admin', kit.protect({ scope: 'admin' }), (ctx) => {
       ctx.body = 'secret'
     }),
+}
+
+/** Asserts that the answer says what is missing, and gives nothing of what it guards. */
+function assertChallenged(t: ExecutionContext, response: Response, error: string, demand: string, label: string): void {
+  const challenge = String(response.headers['www-authenticate'])
+  t.is(response.json['error'], error, label)
+  t.true(challenge.startsWith('Bearer ') && challenge.includes(`error="${error}"`), label)
+  t.true(challenge.endsWith(`, ${demand}`), label)
+  t.is(response.headers['cache-control'], 'no-store', label)
+  t.false(response.text.includes('secret'), label)
 }
 
 test('D-19 a scope that is no text, or no list of names, is refused', async (t) => {
@@ -613,7 +632,7 @@ test('D-19 a scope that is no text, or no list of names, is refused', async (t) 
   for (const scope of [...values, ...rest]) {
     const { claims, cookie } = validClaims(app, { scope })
     const token = sign(validHeader(), claims)
-    await assertRefused(t, app, CLAIMS, { label: JSON.stringify(scope), token, cookie, path: '/admin' })
+    await assertRepelled(t, app, CLAIMS, { label: JSON.stringify(scope), token, cookie, path: '/admin' })
   }
 })
 
@@ -638,14 +657,7 @@ test('D-19 a scope is granted by its whole name and nothing that resembles it', 
     app.seen.length = 0
     const response = await launch(app, { label, token: sign(validHeader(), claims), cookie, path: '/admin' })
     t.is(response.status, 403, label)
-    t.is(response.json['error'], 'insufficient_scope', label)
-    t.regex(
-      String(response.headers['www-authenticate']),
-      /^Bearer .*error="insufficient_scope".*, scope="admin"/,
-      label,
-    )
-    t.is(response.headers['cache-control'], 'no-store', label)
-    t.false(response.text.includes('secret'), label)
+    assertChallenged(t, response, 'insufficient_scope', 'scope="admin"', label)
     t.deepEqual(codesOf(app.seen), ['ERR_SCOPE_INSUFFICIENT'], label)
   }
   for (const scope of ['admin', 'read admin', 'admin write']) {
@@ -693,8 +705,8 @@ test('D-21 an auth_time in the future or of another type is refused, on a route 
     const { claims, cookie } = validClaims(app, { auth_time: authTime })
     const token = sign(validHeader(), claims)
     const label = JSON.stringify(authTime)
-    await assertRefused(t, app, CLAIMS, { label, token, cookie })
-    await assertRefused(t, app, CLAIMS, { label, token, cookie, path: '/transfer' })
+    await assertRepelled(t, app, CLAIMS, { label, token, cookie })
+    await assertRepelled(t, app, CLAIMS, { label, token, cookie, path: '/transfer' })
   }
 })
 
@@ -705,13 +717,7 @@ test('D-21 an auth_time that is missing or too long ago asks for a step up', asy
     const label = String(authTime)
     const response = await launch(app, { label, token: sign(validHeader(), claims), cookie, path: '/transfer' })
     t.is(response.status, 401, label)
-    t.is(response.json['error'], 'insufficient_user_authentication', label)
-    t.regex(
-      String(response.headers['www-authenticate']),
-      /^Bearer .*error="insufficient_user_authentication".*, max_age="60"/,
-      label,
-    )
-    t.false(response.text.includes('secret'), label)
+    assertChallenged(t, response, 'insufficient_user_authentication', 'max_age="60"', label)
   }
   const { claims, cookie } = validClaims(app, { auth_time: now - 59 })
   const response = await launch(app, { label: 'recent', token: sign(validHeader(), claims), cookie, path: '/transfer' })
@@ -727,7 +733,7 @@ test('D-22 a header or claim forced to another value under the old signature is 
   for (const value of [null, true, false, 'jwt_tool', 0]) {
     for (const name of Object.keys(claims)) {
       const token = `${b64(header)}.${b64({ ...claims, [name]: value })}.${signature}`
-      await assertRefused(t, app, 'ERR_TOKEN_SIGNATURE', { label: `${name}: ${value}`, token, cookie })
+      await assertRepelled(t, app, 'ERR_TOKEN_SIGNATURE', { label: `${name}: ${value}`, token, cookie })
     }
     const codes = {
       alg: 'ERR_TOKEN_ALGORITHM',
@@ -737,7 +743,7 @@ test('D-22 a header or claim forced to another value under the old signature is 
     } as const
     for (const [name, code] of Object.entries(codes)) {
       const token = `${b64({ ...header, [name]: value })}.${b64(claims)}.${signature}`
-      await assertRefused(t, app, code, { label: `header ${name}: ${value}`, token, cookie })
+      await assertRepelled(t, app, code, { label: `header ${name}: ${value}`, token, cookie })
     }
   }
 })
@@ -758,105 +764,16 @@ test('D-22 the same under a good signature is refused or accepted, but never an 
   t.deepEqual(app.errors, [])
 })
 
-// Names of RFC 7515, 7516, 7517, 7519, 7800, 8693, 9068 and OpenID Connect Core, and a few that software made up.
-const PARAMETERS = [
-  ...[
-    'jku',
-    'x5u',
-    'jwk',
-    'x5c',
-    'x5t',
-    'x5t#S256',
-    'kid',
-    'cty',
-    'crit',
-    'enc',
-    'zip',
-    'epk',
-    'apu',
-    'apv',
-    'iv',
-    'tag',
-  ],
-  ...[
-    'p2s',
-    'p2c',
-    'url',
-    'nonce',
-    'ppt',
-    'iss',
-    'sub',
-    'aud',
-    'b64',
-    'svt',
-    'trust_chain',
-    'jwks',
-    'jwks_uri',
-    'href',
-  ],
-  ...['key', 'keys', 'certs', 'x5', 'typ', 'alg', 'file', 'path', 'uri', 'spiffe', 'oidc', 'discovery'],
-]
-const CLAIM_NAMES = [
-  ...['iss', 'aud', 'sub', 'jti', 'sid', 'azp', 'client_id', 'profile', 'picture', 'website', 'email', 'name', 'nonce'],
-  ...[
-    'jku',
-    'jwks',
-    'jwks_uri',
-    'x5u',
-    'url',
-    'uri',
-    'redirect_uri',
-    'endpoint',
-    'host',
-    'origin',
-    'callback',
-    'webhook',
-  ],
-  ...['cnf', 'act', 'may_act', 'sub_jwk', 'vc', 'vp', 'scope', 'acr', 'amr', 'roles', 'groups', 'entitlements', 'href'],
-  ...['_claim_names', '_claim_sources', 'distributed_claims', 'introspection_endpoint', 'userinfo_endpoint', 'fgp'],
-]
-
-test('D-23 no header parameter and no claim makes the kit connect to anything', async (t) => {
-  const listener = createServer((socket) => {
-    connections += 1
-    socket.destroy()
-  })
-  let connections = 0
-  listener.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  t.teardown(() => listener.close())
-  const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}/x`
-  const app = await createAttackedApp(t)
-  const genuine = validClaims(app)
-  const [, , signature = ''] = sign(validHeader(), genuine.claims).split('.')
-  const { cookie } = genuine
-  const values = [url, { url, uri: url, jku: url }, [url]]
-  for (const value of values) {
-    for (const name of PARAMETERS) {
-      const header = validHeader({ [name]: value })
-      await launch(app, { label: name, token: sign(header, genuine.claims), cookie })
-      await launch(app, { label: name, token: `${b64(header)}.${b64(genuine.claims)}.${signature}`, cookie })
-    }
-    for (const name of CLAIM_NAMES) {
-      const claims = { ...genuine.claims, [name]: value }
-      await launch(app, { label: name, token: sign(validHeader(), claims), cookie })
-      await launch(app, { label: name, token: `${b64(validHeader())}.${b64(claims)}.${signature}`, cookie })
-    }
-  }
-  const all = Object.fromEntries([...PARAMETERS, ...CLAIM_NAMES].map((name) => [name, url]))
-  await launch(app, { label: 'all', token: sign({ ...all, ...validHeader() }, { ...all, ...genuine.claims }), cookie })
-  t.is(connections, 0)
-  t.deepEqual(app.errors, [])
-  // The listener does count.
-  await t.throwsAsync(fetch(url))
-  t.true(connections > 0)
+// D-23's listener is not here: it is with the attacks by header, which have the bait for it.
+test('D-23 a URL in a header parameter that has no place in a token is refused before it is looked at', async (t) => {
+  const names = ['jku', 'x5u', 'jwk', 'x5c', 'x5t', 'x5t#S256', 'crit', 'cty', 'zip', 'enc', 'b64', 'epk', 'p2c']
+  await assertAllRepelled(
+    t,
+    await createAttackedApp(t),
+    names.map((name): Forgery => [
+      name,
+      'ERR_TOKEN_HEADER',
+      (claims) => sign(validHeader({ [name]: 'http://127.0.0.1:9/x' }), claims),
+    ]),
+  )
 })
-
-for (const name of ['jku', 'x5u', 'jwk', 'x5c', 'x5t', 'x5t#S256', 'crit', 'cty', 'zip', 'enc', 'b64', 'epk', 'p2c']) {
-  test(`D-23 a URL as ${name} is refused before it is looked at`, async (t) => {
-    const app = await createAttackedApp(t)
-    const { claims, cookie } = validClaims(app)
-    const token = sign(validHeader({ [name]: 'http://127.0.0.1:9/x' }), claims)
-    await assertRefused(t, app, 'ERR_TOKEN_HEADER', { label: name, token, cookie })
-  })
-}

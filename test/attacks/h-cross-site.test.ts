@@ -4,7 +4,7 @@
 import test, { type ExecutionContext } from 'ava'
 
 import { createSessionKit } from '../../src/index.ts'
-import { codesOf, createTestApp, ISSUER, type Response, type TestApp } from '../helpers/app.ts'
+import { bearer, codesOf, ISSUER, openTestApp, type Response, type TestApp } from '../helpers/app.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -12,8 +12,7 @@ const JSON_TYPE = ['Content-Type', 'application/json'] as const
 const CREDENTIALS = JSON.stringify({ sub: 'alice', password: 'correct' })
 
 test('H-01 CK-21 CS-08 a cross-site login or logout is refused and changes nothing', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   await assertHarmless(t, app, [['Sec-Fetch-Site', 'cross-site']])
   // Even beside what would be enough without Fetch Metadata.
   await assertHarmless(t, app, [
@@ -30,8 +29,7 @@ test('H-01 CK-21 CS-08 a cross-site login or logout is refused and changes nothi
 // H-01 H-02 not here for POST /refresh: there is no such route yet.
 
 test('H-02 same-site, none without navigation, unknown and doubled Sec-Fetch-Site are refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const cases: readonly Pairs[] = [
     [['Sec-Fetch-Site', 'same-site']],
     [
@@ -70,8 +68,7 @@ test('H-02 same-site, none without navigation, unknown and doubled Sec-Fetch-Sit
 })
 
 test('H-03 CS-03 an Origin that only resembles the own one is refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const origins = [
     ...['null', 'NULL', '', '*', 'undefined', 'app.example', '//app.example', 'https://'],
     ...[
@@ -98,8 +95,7 @@ test('H-03 CS-03 an Origin that only resembles the own one is refused', async (t
 })
 
 test('H-03 CS-02 a Referer that only resembles the own origin is refused, and never outvotes Origin', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const referers = [
     ...['', 'null', 'about:blank', 'app.example', '/login', 'https://app.example@evil.example/', 'data:text/html,x'],
     ...['https://app.example.evil.example/', 'https://evil.example/https://app.example/', 'http://app.example/'],
@@ -118,8 +114,7 @@ test('H-03 CS-02 a Referer that only resembles the own origin is refused, and ne
 })
 
 test('H-04 CS-06 a logout with nothing but the cookie is refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   for (const type of [
     undefined,
@@ -137,13 +132,12 @@ test('H-04 CS-06 a logout with nothing but the cookie is refused', async (t) => 
 
 test('H-05 CS-05 a login body of any type but JSON in UTF-8 is refused unread', async (t) => {
   let asked = 0
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     authenticate: () => {
       asked += 1
       return { sub: 'alice' }
     },
   })
-  t.teardown(app.close)
   const types = [
     ...['text/plain', 'text/plain;charset=UTF-8', 'text/plain; application/json', 'text/json', '', 'json', '*/*'],
     ...['application/json; charset=utf-7', 'application/json; charset=utf-16', 'application/json; charset=iso-8859-1'],
@@ -169,10 +163,9 @@ test('H-05 CS-05 a login body of any type but JSON in UTF-8 is refused unread', 
 })
 
 test('H-06 a GET that asks to be taken for a POST stays a GET', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
-  const credentials = { Authorization: `Bearer ${token}`, Cookie: cookie }
+  const credentials = bearer({ token, cookie })
   for (const name of ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', '_method']) {
     for (const path of ['/auth/logout', '/auth/login', '/auth/logout?_method=POST', '/auth/login?_method=POST']) {
       const headers = { ...credentials, [name]: 'POST', 'Content-Type': 'application/json' }
@@ -189,8 +182,7 @@ test('H-06 a GET that asks to be taken for a POST stays a GET', async (t) => {
 
 // H-07's preflight is in test/koa/cors.test.ts, with the real @koa/cors.
 test('H-07 an origin list with a wildcard is refused when the kit is built', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   for (const origin of ['*', 'https://*', 'https://*.example', '*.example', 'null', 'https://app.example/*']) {
     await t.throwsAsync(
       createSessionKit({ issuer: ISSUER, keys: app.keys, store: app.store, origins: [origin] }),
@@ -201,8 +193,7 @@ test('H-07 an origin list with a wildcard is refused when the kit is built', asy
 })
 
 test('H-08 an image that points to logout ends no session', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const image: Pairs = [
     ['Cookie', cookie],
@@ -227,10 +218,7 @@ async function assertHarmless(t: ExecutionContext, app: TestApp, pairs: Pairs): 
   const what = JSON.stringify(pairs)
   app.clock.advance(1)
   const { token, cookie } = await app.login()
-  const pair: Pairs = [
-    ['Authorization', `Bearer ${token}`],
-    ['Cookie', cookie],
-  ]
+  const pair: Pairs = Object.entries(bearer({ token, cookie }))
   for (const path of ['/auth/login', '/auth/logout']) {
     app.seen.length = 0
     const body = path === '/auth/login' ? CREDENTIALS : undefined

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 
 import { launchChromium, reportMissingChromium } from '../helpers/chromium.ts'
-import { type Example, type Owner, startExample, temporaryDirectory } from '../helpers/example.ts'
+import { type Example, startExample, temporaryDirectory } from '../helpers/example.ts'
+import { type Owner } from '../helpers/http.ts'
 
 const COOKIE = '__Secure-Fgp'
 const COPIED = /^curl -i -H 'Authorization: Bearer ([\w.-]+)' (http:\/\/localhost:\d+)\/api\/me$/

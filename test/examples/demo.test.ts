@@ -4,26 +4,21 @@ import { createHook } from 'node:async_hooks'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 
 import test from 'ava'
 
 import { createPasswordCheck } from '../../examples/demo/users.ts'
-import {
-  type Answer,
-  type Example,
-  type Owner,
-  type Pair,
-  runExample,
-  startExample,
-  temporaryDirectory,
-} from '../helpers/example.ts'
+import { payloadOf } from '../helpers/decode.ts'
+import { type Example, type Pair, runExample, startExample, temporaryDirectory } from '../helpers/example.ts'
+import { listen, type Owner, type Response } from '../helpers/http.ts'
 
 const FILE = 'demo/main.ts'
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 
-// Starting a process is what takes time, so most tests share one demo, one after the other.
+// Starting a process is what takes time, so most tests share one demo, one after the other; those with a demo of their
+// own run side by side.
 const ends: (() => unknown)[] = []
 let demo: Example
 let directory: string
@@ -46,10 +41,6 @@ function both({ token, cookie }: Pair): Record<string, string> {
   return { Authorization: `Bearer ${token}`, Cookie: cookie }
 }
 
-function decode(token: string): Record<string, unknown> {
-  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
-}
-
 /** The events that it printed. */
 function eventsOf(lines: readonly string[]): Record<string, unknown>[] {
   return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -67,7 +58,7 @@ test.serial('the demo says its URL and users, and both users can log in, call /a
     t.deepEqual(Object.keys(json), ['access_token', 'token_type', 'expires_in', 'sid'])
     t.is(json['token_type'], 'Bearer')
     t.is(headers['cache-control'], 'no-store')
-    t.is(decode(pair.token)['iss'], demo.url)
+    t.is(payloadOf(pair.token)['iss'], demo.url)
     const me = await demo.request('GET', '/api/me', both(pair))
     t.deepEqual([me.status, me.json], [200, { sub: name, sid: json['sid'], visits: 1 }])
     t.is(me.headers['cache-control'], 'no-store')
@@ -132,36 +123,33 @@ test.serial('what the demo prints names sessions, and holds neither half of a pa
   for (const secret of secrets) t.false(secret === '' || lines.join('\n').includes(secret), secret)
 })
 
-test.serial(
-  'a restart keeps the session, its data, the key and what was revoked; a kill loses no logout',
-  async (t) => {
-    const data = await temporaryDirectory(t)
-    const first = await startDemo(t, data)
-    const kept = await first.login('alice', 'wonderland')
-    const ended = await first.login('bob', 'builder')
-    const jwks = await first.request('GET', '/.well-known/jwks.json')
-    await first.request('GET', '/api/me', both(kept))
-    await first.request('POST', '/auth/logout', both(ended))
-    const exit = await first.stop('SIGTERM')
-    t.deepEqual([exit.code, exit.signal, exit.stderr], [0, null, ''])
+test('a restart keeps the session, its data, the key and what was revoked; a kill loses no logout', async (t) => {
+  const data = await temporaryDirectory(t)
+  const first = await startDemo(t, data)
+  const kept = await first.login('alice', 'wonderland')
+  const ended = await first.login('bob', 'builder')
+  const jwks = await first.request('GET', '/.well-known/jwks.json')
+  await first.request('GET', '/api/me', both(kept))
+  await first.request('POST', '/auth/logout', both(ended))
+  const exit = await first.stop('SIGTERM')
+  t.deepEqual([exit.code, exit.signal, exit.stderr], [0, null, ''])
 
-    // The same port: it is part of the issuer.
-    const { port } = new URL(first.url)
-    const second = await startDemo(t, data, port)
-    t.is((await second.request('GET', '/.well-known/jwks.json')).text, jwks.text)
-    const me = await second.request('GET', '/api/me', both(kept))
-    t.deepEqual([me.status, me.json['sub'], me.json['visits']], [200, 'alice', 2])
-    t.is((await second.request('GET', '/api/me', { Authorization: `Bearer ${kept.token}` })).status, 401)
-    t.is((await second.request('GET', '/api/me', both(ended))).status, 401)
-    t.regex(await second.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"bob"/)
-    t.is((await second.request('POST', '/auth/logout', both(kept))).status, 204)
-    await second.stop('SIGKILL')
+  // The same port: it is part of the issuer.
+  const { port } = new URL(first.url)
+  const second = await startDemo(t, data, port)
+  t.is((await second.request('GET', '/.well-known/jwks.json')).text, jwks.text)
+  const me = await second.request('GET', '/api/me', both(kept))
+  t.deepEqual([me.status, me.json['sub'], me.json['visits']], [200, 'alice', 2])
+  t.is((await second.request('GET', '/api/me', { Authorization: `Bearer ${kept.token}` })).status, 401)
+  t.is((await second.request('GET', '/api/me', both(ended))).status, 401)
+  t.regex(await second.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"bob"/)
+  t.is((await second.request('POST', '/auth/logout', both(kept))).status, 204)
+  await second.stop('SIGKILL')
 
-    const third = await startDemo(t, data, port)
-    t.is((await third.request('GET', '/api/me', both(kept))).status, 401)
-    t.regex(await third.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"alice"/)
-  },
-)
+  const third = await startDemo(t, data, port)
+  t.is((await third.request('GET', '/api/me', both(kept))).status, 401)
+  t.regex(await third.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"alice"/)
+})
 
 test.serial('key and data are for their owner only, and hold no fingerprint and no token', async (t) => {
   const pair = await demo.login('alice', 'wonderland')
@@ -193,7 +181,7 @@ test.serial('IS-16 an unknown user and a wrong password get byte-equal answers',
     { username: '', password: '' },
     {},
   ]
-  const answers: Answer[] = []
+  const answers: Response[] = []
   for (const attempt of attempts) {
     answers.push(await demo.request('POST', '/auth/login', JSON_TYPE, JSON.stringify(attempt)))
   }
@@ -265,7 +253,7 @@ test.serial(
 
 test.serial("IS-10 the demo's token holds who, when and which session, and nothing personal", async (t) => {
   const { token } = await demo.login('alice', 'wonderland')
-  const claims = decode(token)
+  const claims = payloadOf(token)
   t.deepEqual(
     Object.keys(claims).sort(),
     ['aud', 'auth_time', 'client_id', 'exp', 'fgp', 'iat', 'iat_ms', 'iss', 'jti', 'sid', 'sub'].sort(),
@@ -315,11 +303,8 @@ test.serial('a page of another site can neither log in nor log out', async (t) =
   t.is((await demo.request('GET', '/api/me', both(pair))).status, 200)
 })
 
-test.serial('a taken port is one clear line, and the data are not touched', async (t) => {
-  const holder = createServer().listen(0, '127.0.0.1')
-  await once(holder, 'listening')
-  t.teardown(() => holder.close())
-  const { port } = holder.address() as AddressInfo // the cast holds: it listens on a port
+test('a taken port is one clear line, and the data are not touched', async (t) => {
+  const port = await listen(t, createServer())
   const data = join(await temporaryDirectory(t), 'data')
   const { code, stdout, stderr } = await runExample(t, FILE, { PORT: String(port), DATA_DIR: data })
   t.is(code, 1)
@@ -328,7 +313,7 @@ test.serial('a taken port is one clear line, and the data are not touched', asyn
   t.false(existsSync(data))
 })
 
-test.serial('what is wrong at the start is one line: the port, the data, the key', async (t) => {
+test('what is wrong at the start is one line: the port, the data, the key', async (t) => {
   const data = await temporaryDirectory(t)
   await mkdir(join(data, 'store'))
   await writeFile(join(data, 'store', 'store.json'), '{"session":[{"key":"half a rec')
@@ -340,14 +325,15 @@ test.serial('what is wrong at the start is one line: the port, the data, the key
     [{ PORT: '0', DATA_DIR: join(data, 'store') }, /^\S+store\.json is damaged: [^\n]+\n$/],
     [{ PORT: '0', DATA_DIR: join(data, 'key') }, /^key: [^\n]+\n$/],
   ] as const
-  for (const [environment, expected] of cases) {
+  const exits = cases.map(async ([environment, expected]) => {
     const { code, stdout, stderr } = await runExample(t, FILE, environment)
     t.deepEqual([code, stdout], [1, ''])
     t.regex(stderr, expected)
-  }
+  })
+  await Promise.all(exits)
 })
 
-test.serial('an interrupt ends the demo cleanly, even twice and with a request left half sent', async (t) => {
+test('an interrupt ends the demo cleanly, even twice and with a request left half sent', async (t) => {
   const mine = await startDemo(t, await temporaryDirectory(t))
   const socket = connect(Number(new URL(mine.url).port), '127.0.0.1')
   t.teardown(() => socket.destroy())

@@ -2,18 +2,19 @@
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 
 import test from 'ava'
 
 import { startExample, temporaryDirectory } from '../helpers/example.ts'
+import { portOf } from '../helpers/http.ts'
 
 const FILE = 'minimal/main.ts'
 
 async function findPort(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // the cast holds: it listens on a port
+  const port = portOf(server)
   server.close()
   await once(server, 'close')
   return String(port)

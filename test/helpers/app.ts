@@ -1,10 +1,10 @@
 // A real Koa app with a real kit on a real port, a movable clock, and everything the kit said.
 
 import { once } from 'node:events'
-import { request as httpRequest } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent } from 'node:http'
 
 import { Router } from '@koa/router'
+import type { ExecutionContext } from 'ava'
 import Koa from 'koa'
 
 import {
@@ -21,6 +21,9 @@ import {
   type Store,
 } from '../../src/index.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
+import { portOf, type RequestHeaders, type Response, send } from './http.ts'
+
+export type { RequestHeaders, Response }
 
 /** The issuer of most tests: https, behind a proxy that the app trusts, as in production. */
 export const ISSUER = 'https://app.example'
@@ -48,19 +51,6 @@ export function createClock(start: number = START): TestClock {
     },
   })
 }
-
-export interface Response {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Each Set-Cookie line. */
-  readonly cookies: readonly string[]
-  readonly text: string
-  /** The body, parsed. */
-  readonly json: Record<string, unknown>
-}
-
-/** Headers as pairs go out exactly as given, duplicates and all. */
-export type RequestHeaders = Readonly<Record<string, string | string[]>> | readonly (readonly [string, string])[]
 
 export interface SeenEvent {
   readonly name: EventName
@@ -114,6 +104,13 @@ export interface TestAppOptions extends Partial<SessionKitOptions> {
   readonly withSession?: boolean
 }
 
+/** Starts an app that ends with the test. */
+export async function openTestApp(t: ExecutionContext, options: TestAppOptions = {}): Promise<TestApp> {
+  const app = await createTestApp(options)
+  t.teardown(app.close)
+  return app
+}
+
 /** Starts an app with login, logout and `GET /me`. Passwords are `'correct'`; the body's other members become the subject. */
 export async function createTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { testClock = createClock(), mount, before, proxy = true, withSession = true, ...kitOptions } = options
@@ -151,51 +148,14 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   koa.use(router.routes())
   const server = koa.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = portOf(server)
+  // Connections are used again, since making them is most of what a request costs. The server never gives one up by
+  // itself: a request that is just being sent on it would fail.
+  server.keepAliveTimeout = 0
+  const agent = new Agent({ keepAlive: true })
 
-  function request(
-    method: string,
-    path: string,
-    headers: RequestHeaders = {},
-    body?: string | Buffer,
-  ): Promise<Response> {
-    const pairs = Array.isArray(headers)
-      ? (headers as [string, string][])
-      : Object.entries(headers as Record<string, string | string[]>).flatMap(([name, value]) =>
-          [value].flat().map((one) => [name, one] as [string, string]),
-        )
-    const names = new Set(pairs.map(([name]) => name.toLowerCase()))
-    const all = [...pairs]
-    if (!names.has('host')) all.push(['Host', 'app.example'])
-    if (!names.has('x-forwarded-proto')) all.push(['X-Forwarded-Proto', 'https'])
-    if (body !== undefined && !names.has('content-length'))
-      all.push(['Content-Length', String(Buffer.byteLength(body))])
-    return new Promise((resolve, reject) => {
-      const outgoing = httpRequest(
-        // Pairs keep duplicates apart, which a record cannot.
-        { port, host: '127.0.0.1', method, path, headers: all.flat(), agent: false, setHost: false },
-        (incoming) => {
-          const chunks: Buffer[] = []
-          incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-          incoming.on('error', reject)
-          incoming.on('end', () => {
-            const text = Buffer.concat(chunks).toString()
-            resolve({
-              status: incoming.statusCode ?? 0,
-              headers: incoming.headers,
-              cookies: incoming.headers['set-cookie'] ?? [],
-              text,
-              get json() {
-                return JSON.parse(text) as Record<string, unknown>
-              },
-            })
-          })
-        },
-      )
-      outgoing.on('error', reject)
-      outgoing.end(body)
-    })
-  }
+  const proxied = { port, agent, defaults: { Host: 'app.example', 'X-Forwarded-Proto': 'https' } }
+  const request: TestApp['request'] = (...parameters) => send(proxied, ...parameters)
 
   async function login(
     sub = 'alice',
@@ -203,7 +163,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   ): Promise<Login> {
     const response = await request(
       'POST',
-      '/auth/login',
+      `${kitOptions.prefix ?? '/auth'}/login`,
       { 'Content-Type': 'application/json', ...extra.headers },
       JSON.stringify({ sub, password: 'correct', ...extra.body }),
     )
@@ -237,11 +197,35 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
         ...headers,
       }),
     async close() {
+      agent.destroy()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await kit.close()
     },
   }
+}
+
+/** The headers that carry both halves of a pair. */
+export function bearer({ token, cookie }: { readonly token: string; readonly cookie: string }): {
+  Authorization: string
+  Cookie: string
+} {
+  return { Authorization: `Bearer ${token}`, Cookie: cookie }
+}
+
+/** Sends this to the login route: text as it is, anything else as its JSON. */
+export function postLogin(
+  app: TestApp,
+  body: string | object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return app.request('POST', '/auth/login', { 'Content-Type': 'application/json', ...headers }, text)
+}
+
+/** Logs out with this pair. */
+export function postLogout(app: TestApp, pair: Parameters<typeof bearer>[0]): Promise<Response> {
+  return app.request('POST', '/auth/logout', bearer(pair))
 }
 
 /** Every event name: those of refusals from the error table, and the others. */

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { type Browser, chromium } from 'playwright-core'
 
-import type { Owner } from './example.ts'
+import type { Owner } from './http.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 

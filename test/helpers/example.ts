@@ -4,32 +4,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+
+import { type Owner, type Response, send } from './http.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const READY = /http:\/\/localhost:\d+/
 // Only what hangs takes that long.
 const PATIENCE_MS = 45_000
 
-export interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Each Set-Cookie line. */
-  readonly cookies: readonly string[]
-  readonly text: string
-  /** The body, parsed. */
-  readonly json: Record<string, unknown>
-}
-
 export interface Pair {
   readonly token: string
   /** `name=value`, for a Cookie header. */
   readonly cookie: string
-  readonly response: Answer
+  readonly response: Response
 }
 
 export interface Example {
@@ -40,7 +31,7 @@ export interface Example {
   /** The first line that matches, as soon as it is there. */
   line(matches: (line: string) => boolean): Promise<string>
   /** Sends a request to its URL without going through a browser's rules. */
-  request(method: string, path: string, headers?: Readonly<Record<string, string>>, body?: string): Promise<Answer>
+  request(method: string, path: string, headers?: Readonly<Record<string, string>>, body?: string): Promise<Response>
   login(username: string, password: string): Promise<Pair>
   /** Sends a signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<Exit>
@@ -52,11 +43,6 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
-}
-
-/** Whoever starts something says when it is to end: ava's `t`, or a stand-in for hooks, which have no teardown. */
-export interface Owner {
-  teardown(end: () => unknown): void
 }
 
 /** A directory that goes with its owner. */
@@ -75,10 +61,13 @@ export async function startExample(
   const running = run(owner, file, environment)
   const ready = await running.line((line) => READY.test(line))
   const url = READY.exec(ready)?.[0] ?? ''
+  const { host, port } = new URL(url)
+  const request: Example['request'] = (...parameters) =>
+    send({ port: Number(port), defaults: { Host: host } }, ...parameters)
 
   async function login(username: string, password: string): Promise<Pair> {
     const body = JSON.stringify({ username, password })
-    const response = await send(url, 'POST', '/auth/login', { 'Content-Type': 'application/json' }, body)
+    const response = await request('POST', '/auth/login', { 'Content-Type': 'application/json' }, body)
     if (response.status !== 200) throw new Error(`login answered ${response.status}: ${response.text}`)
     return { token: String(response.json['access_token']), cookie: response.cookies[0]?.split(';')[0] ?? '', response }
   }
@@ -87,7 +76,7 @@ export async function startExample(
     ...running,
     url,
     login,
-    request: (method, path, headers = {}, body) => send(url, method, path, headers, body),
+    request,
   }
 }
 
@@ -172,44 +161,4 @@ function readLines(child: ChildProcess): {
   }
 
   return { lines, line }
-}
-
-function send(
-  url: string,
-  method: string,
-  path: string,
-  headers: Readonly<Record<string, string>>,
-  body?: string,
-): Promise<Answer> {
-  const { host, port } = new URL(url)
-  return new Promise((resolve, reject) => {
-    const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }
-    const options = {
-      host: '127.0.0.1',
-      port,
-      method,
-      path,
-      agent: false,
-      headers: { Host: host, ...length, ...headers },
-    }
-    const outgoing = httpRequest(options, (incoming) => {
-      const chunks: Buffer[] = []
-      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-      incoming.on('error', reject)
-      incoming.on('end', () => {
-        const text = Buffer.concat(chunks).toString()
-        resolve({
-          status: incoming.statusCode ?? 0,
-          headers: incoming.headers,
-          cookies: incoming.headers['set-cookie'] ?? [],
-          text,
-          get json() {
-            return JSON.parse(text) as Record<string, unknown>
-          },
-        })
-      })
-    })
-    outgoing.on('error', reject)
-    outgoing.end(body)
-  })
 }

@@ -1,71 +1,82 @@
-// Dependencies that stop working on demand: what a verifier, a store, a clock or a key set does on its worst day.
+// Dependencies that stop working on demand: what a store, a key set or a clock does on its worst day.
 
-import type { KeySet } from '../../src/index.ts'
-import type { Store } from '../../src/store/store.ts'
-import { createClock, type TestClock } from './app.ts'
+import type { ExecutionContext } from 'ava'
+
+import { type KeySet, memoryStore, type Store, type StoreKind } from '../../src/index.ts'
+import { createClock, openTestApp, type TestApp, type TestAppOptions, type TestClock } from './app.ts'
 
 /** What can be switched to fail. */
 export interface Fault {
   broken: boolean
 }
 
-const failure = (): never => {
-  throw new Error('injected fault')
+/** What every fault says. No answer to a client may show it. */
+export const FAULT = 'injected fault'
+
+/** Fails. */
+export function fail(): never {
+  throw new Error(FAULT)
 }
 
 /** A key set whose look-up throws while it is broken. */
 export function faultyKeys(keys: KeySet, fault: Fault): KeySet {
-  return { ...keys, get: (kid) => (fault.broken ? failure() : keys.get(kid)) }
+  return { ...keys, get: (kid) => (fault.broken ? fail() : keys.get(kid)) }
 }
 
 /** A clock that throws, or answers nonsense, while it is broken. */
-export function faultyClock(fault: Fault, whenBroken: () => number = failure): TestClock {
+export function faultyClock(fault: Fault, whenBroken: () => number = fail): TestClock {
   const clock = createClock()
   return Object.assign(() => (fault.broken ? whenBroken() : clock()), { advance: clock.advance, set: clock.set })
 }
 
-export type Verb = keyof Store
+export type Verb = 'get' | 'set' | 'add' | 'swap' | 'delete' | 'list'
 
-/** A store that counts its calls by verb, and whose verbs reject while they are named in `broken`. */
-export function watchedStore(store: Store): { store: Store; calls: Map<Verb, number>; broken: Set<Verb> } {
-  const calls = new Map<Verb, number>()
-  const broken = new Set<Verb>()
+/** A store that does its work until a test breaks some of its verbs, and that notes what it was asked. */
+export interface FaultyStore extends Store {
+  /** What fails from now on: `'get'` for both tables, `'set revocation'` for one. */
+  readonly broken: Set<Verb | `${Verb} ${StoreKind}`>
+  /** Every call so far: `'get session'`. */
+  readonly calls: string[]
+}
 
-  function pass(verb: Verb): void {
-    calls.set(verb, (calls.get(verb) ?? 0) + 1)
-    if (broken.has(verb)) failure()
+/** Passes everything on to a real store. */
+export function faultyStore(store: Store): FaultyStore {
+  const broken: FaultyStore['broken'] = new Set()
+  const calls: string[] = []
+
+  function enter(verb: Verb, kind: StoreKind): void {
+    calls.push(`${verb} ${kind}`)
+    if (broken.has(verb) || broken.has(`${verb} ${kind}`)) fail()
   }
 
-  const watched: Store = {
-    async get(kind, key) {
-      pass('get')
-      return store.get(kind, key)
+  async function run<T>(verb: Verb, kind: StoreKind, work: () => Promise<T>): Promise<T> {
+    enter(verb, kind)
+    return work()
+  }
+
+  return {
+    broken,
+    calls,
+    get: (kind, key) => run('get', kind, () => store.get(kind, key)),
+    set: (kind, record) => run('set', kind, () => store.set(kind, record)),
+    add: (kind, record) => run('add', kind, () => store.add(kind, record)),
+    swap: (kind, record) => run('swap', kind, () => store.swap(kind, record)),
+    delete: (kind, key) => run('delete', kind, () => store.delete(kind, key)),
+    async *list(kind, group) {
+      enter('list', kind)
+      yield* store.list(kind, group)
     },
-    async set(kind, record) {
-      pass('set')
-      return store.set(kind, record)
-    },
-    async add(kind, record) {
-      pass('add')
-      return store.add(kind, record)
-    },
-    async swap(kind, record) {
-      pass('swap')
-      return store.swap(kind, record)
-    },
-    async delete(kind, key) {
-      pass('delete')
-      return store.delete(kind, key)
-    },
-    list(kind, group) {
-      pass('list')
-      return store.list(kind, group)
-    },
-    async watch(kind, listener) {
-      pass('watch')
-      return (await store.watch?.(kind, listener)) ?? (() => {})
-    },
+    ...(store.watch && { watch: store.watch }),
     close: () => store.close(),
   }
-  return { store: watched, calls, broken }
+}
+
+/** Starts an app on such a store, and ends it with the test. */
+export async function openFaultyApp(
+  t: ExecutionContext,
+  options: TestAppOptions = {},
+): Promise<TestApp & { readonly store: FaultyStore }> {
+  const testClock = options.testClock ?? createClock()
+  const store = faultyStore(options.store ?? memoryStore({ clock: testClock }))
+  return Object.assign(await openTestApp(t, { ...options, testClock, store }), { store })
 }

@@ -1,11 +1,21 @@
 // Builds tokens that the kit itself would never write: any text as header and payload, signed with any key or none.
 // `sign…` uses the app's real key unless another is given, so what is tested is everything but the signature.
 
-import { constants, createHash, createHmac, createPrivateKey, randomBytes, sign as signBytes } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomBytes,
+  sign as signBytes,
+} from 'node:crypto'
 
 import type { JWK } from 'jose'
 
 import { ISSUER, privateJwk } from './app.ts'
+import { headerOf, payloadOf } from './decode.ts'
 
 /** A JOSE header or a claims set; a member that is undefined is left out of the JSON. */
 export type Json = Record<string, unknown>
@@ -14,6 +24,16 @@ export type Part = string | Uint8Array | Json | readonly unknown[] | number | bo
 
 /** The name of the fingerprint cookie of an app without cookie options. */
 export const COOKIE_NAME = '__Secure-Fgp'
+
+/** The private key of a JWK. The cast holds: node reads the members it knows and ignores the others. */
+export function privateKeyOf(jwk: JWK): KeyObject {
+  return createPrivateKey({ key: jwk as Record<string, string>, format: 'jwk' })
+}
+
+/** The public key of a JWK, private or not. The cast holds, as above. */
+export function publicKeyOf(jwk: JWK): KeyObject {
+  return createPublicKey({ key: jwk as Record<string, string>, format: 'jwk' })
+}
 
 /** Unpadded base64url of text, of bytes, or of the JSON of anything else. */
 export function b64(part: Part): string {
@@ -68,8 +88,7 @@ export function signatureOf(input: string | Uint8Array, jwk: JWK = privateJwk): 
   const hash = HASHES[alg.slice(2, 5)]
   const data = Buffer.from(input)
   if (alg.startsWith('HS')) return hmac(data, Buffer.from(jwk.k ?? '', 'base64url'), alg)
-  // The cast holds: node reads the members it knows and ignores the others.
-  const key = createPrivateKey({ key: jwk as Record<string, string>, format: 'jwk' })
+  const key = privateKeyOf(jwk)
   if (alg.startsWith('ES')) return signBytes(hash, data, { key, dsaEncoding: 'ieee-p1363' })
   if (alg.startsWith('PS')) {
     const saltLength = constants.RSA_PSS_SALTLEN_DIGEST
@@ -113,4 +132,21 @@ function hmac(data: Buffer, secret: Buffer, alg: string): Buffer {
   return createHmac(HASHES[alg.slice(2, 5)] ?? 'sha256', secret)
     .update(data)
     .digest()
+}
+
+/** The token with claims and header parameters replaced, added, or (by undefined) left out, signed again. */
+export function resign(token: string, claims: Json, header: Json = {}): string {
+  return sign({ ...headerOf(token), ...header }, { ...payloadOf(token), ...claims })
+}
+
+// The order of P-256 (SEC 2 section 2.4.2).
+const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** The other valid ES256 signature of the same token, for anybody to compute: (r, n - s) instead of (r, s). */
+export function twinOf(token: string): string {
+  const [header, payload, signature = ''] = token.split('.')
+  const bytes = Buffer.from(signature, 'base64url')
+  const s = ORDER - BigInt(`0x${bytes.subarray(32).toString('hex')}`)
+  const twin = Buffer.concat([bytes.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')])
+  return `${header}.${payload}.${twin.toString('base64url')}`
 }

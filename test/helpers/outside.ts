@@ -1,15 +1,13 @@
 // Watches what a process does to the world beside answering: connections, name look-ups, files, child processes.
 
 import { createHook } from 'node:async_hooks'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 
-import type { ExecutionContext } from 'ava'
+import { listen, type Owner } from './http.ts'
 
 /** What was begun while watching, by kind. */
 export interface Outside {
-  /** Outgoing TCP connections, those of the test's own client among them. */
+  /** Outgoing TCP connections, new ones of the test's own client among them. */
   tcp: number
   /** Connections to sockets and pipes in the file system. */
   pipe: number
@@ -48,7 +46,7 @@ export async function watchOutside(work: () => Promise<void>): Promise<Outside> 
 
 /** A server that hands the attacker's answer to whoever asks, and counts who did. */
 export async function createBait(
-  t: ExecutionContext,
+  owner: Owner,
   answer: unknown,
 ): Promise<{ readonly url: string; readonly port: number; readonly hits: { count: number } }> {
   const hits = { count: 0 }
@@ -59,12 +57,6 @@ export async function createBait(
   server.on('connection', () => {
     hits.count += 1
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listen(owner, server)
   return { url: `http://127.0.0.1:${port}/jwks.json`, port, hits }
 }

@@ -1,18 +1,19 @@
 // A self-signed X.509 certificate in DER (RFC 5280 section 4.1), as anybody can make one for any name.
 
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
+import { sign } from 'node:crypto'
 
 import type { JWK } from 'jose'
 
+import { privateKeyOf, publicKeyOf } from './forge.ts'
+
 /** A certificate of this P-256 key for this common name, signed by the key itself. */
 export function selfSign(jwk: JWK, commonName: string): Buffer {
-  // The cast holds: node reads the members it knows.
-  const key = createPrivateKey({ key: jwk as Record<string, string>, format: 'jwk' })
+  const key = privateKeyOf(jwk)
   const algorithm = der(0x30, Buffer.from('06082a8648ce3d040302', 'hex')) // ecdsa-with-SHA256
   const common = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from(commonName)))
   const name = der(0x30, der(0x31, common))
   const validity = der(0x30, der(0x17, Buffer.from('200101000000Z')), der(0x17, Buffer.from('491231235959Z')))
-  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const publicKey = publicKeyOf(jwk).export({ format: 'der', type: 'spki' })
   const version = Buffer.from('a003020102', 'hex')
   const serial = Buffer.from('020101', 'hex')
   const body = der(0x30, version, serial, algorithm, name, validity, name, publicKey)

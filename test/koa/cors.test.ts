@@ -3,7 +3,7 @@
 import cors from '@koa/cors'
 import test from 'ava'
 
-import { codesOf, createTestApp, ISSUER, type TestApp, type TestAppOptions } from '../helpers/app.ts'
+import { bearer, codesOf, createTestApp, ISSUER, type TestApp, type TestAppOptions } from '../helpers/app.ts'
 
 const LISTED = 'https://www.app.example'
 const EVIL = [
@@ -91,7 +91,7 @@ test('CS-09 refusals can be read by the listed origin, so its page can tell 401 
   const { token, cookie } = await app.login()
   const json = { 'Content-Type': 'application/json' }
   const origin = { Origin: LISTED }
-  const pair = { Authorization: `Bearer ${token}`, Cookie: cookie }
+  const pair = bearer({ token, cookie })
   const answers = [
     [401, await app.me(undefined, undefined, origin)],
     [401, await app.me('nonsense', cookie, origin)],
@@ -118,7 +118,7 @@ test('CS-09 a page of a listed origin of the same site logs in, reads and logs o
   const { token, cookie, response } = await app.login('alice', { headers: from })
   t.is(response.headers['access-control-allow-origin'], LISTED)
   t.is((await app.me(token, cookie, from)).json['sub'], 'alice')
-  const out = await app.request('POST', '/auth/logout', { ...from, Authorization: `Bearer ${token}`, Cookie: cookie })
+  const out = await app.request('POST', '/auth/logout', { ...from, ...bearer({ token, cookie }) })
   t.is(out.status, 204)
   t.is(out.headers['access-control-allow-origin'], LISTED)
   t.is((await app.me(token, cookie)).status, 401)

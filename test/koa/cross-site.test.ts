@@ -1,22 +1,20 @@
 // Where unsafe requests may come from, and what every answer of the kit's routes carries against other sites.
 // POST /refresh does not exist yet; what holds for logout will hold for it.
 
-import { connect } from 'node:net'
-
 import test, { type ExecutionContext } from 'ava'
 
-import { memoryStore } from '../../src/index.ts'
 import {
+  bearer,
   codesOf,
-  createClock,
-  createTestApp,
   ISSUER,
+  openTestApp,
   type Response,
   type TestApp,
   type TestAppOptions,
 } from '../helpers/app.ts'
-import { breakable } from '../helpers/breakable-store.ts'
-import { assertInvalidToken } from '../helpers/invalid-token.ts'
+import { openFaultyApp } from '../helpers/faulty.ts'
+import { sendRaw } from '../helpers/raw.ts'
+import { assertRefused } from '../helpers/refused.ts'
 
 type Pairs = readonly (readonly [string, string])[]
 
@@ -25,8 +23,7 @@ const CREDENTIALS = JSON.stringify({ sub: 'alice', password: 'correct' })
 const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'] as const
 
 test('CS-01 Fetch Metadata decides on login and logout where the browser sends it', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const cases: readonly (readonly [Pairs, boolean])[] = [
     [[['Sec-Fetch-Site', 'same-origin']], true],
     [
@@ -58,8 +55,7 @@ test('CS-01 Fetch Metadata decides on login and logout where the browser sends i
 })
 
 test('CS-01 CS-07 a sibling host passes only as a listed origin', async (t) => {
-  const app = await createTestApp({ origins: [LISTED] })
-  t.teardown(app.close)
+  const app = await openTestApp(t, { origins: [LISTED] })
   const sameSite = ['Sec-Fetch-Site', 'same-site'] as const
   await assertBoth(t, app, [sameSite, ['Origin', LISTED]], true)
   await assertBoth(t, app, [sameSite, ['Origin', 'https://evil.app.example']], false)
@@ -78,8 +74,7 @@ test('CS-01 CS-07 a sibling host passes only as a listed origin', async (t) => {
 })
 
 test('CS-07 without a list a sibling host is refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   for (const origin of [LISTED, 'https://sub.app.example', 'https://example']) {
     await assertBoth(t, app, [['Origin', origin]], false)
     await assertBoth(
@@ -95,11 +90,10 @@ test('CS-07 without a list a sibling host is refused', async (t) => {
 })
 
 test('CS-01 another site passes only where the cookie is sent there, and only if it is listed', async (t) => {
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     origins: ['https://partner.example'],
     cookie: { sameSite: 'none', crossSiteReason: 'embedded in partner.example' },
   })
-  t.teardown(app.close)
   const crossSite = ['Sec-Fetch-Site', 'cross-site'] as const
   await assertBoth(t, app, [crossSite, ['Origin', 'https://partner.example']], true)
   await assertBoth(t, app, [crossSite, ['Origin', 'https://evil.example']], false)
@@ -108,8 +102,7 @@ test('CS-01 another site passes only where the cookie is sent there, and only if
 })
 
 test('CS-02 without Fetch Metadata Origin decides, then Referer, then what needs a preflight', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   await assertBoth(t, app, [['Origin', ISSUER]], true)
   await assertBoth(t, app, [['Origin', 'https://evil.example']], false)
   await assertBoth(t, app, [['Referer', `${ISSUER}/page?x=1`]], true)
@@ -128,8 +121,7 @@ test('CS-02 without Fetch Metadata Origin decides, then Referer, then what needs
 })
 
 test('CS-02 CS-06 a POST with none of the three and nothing that needs a preflight is refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { cookie } = await app.login()
   app.seen.length = 0
   for (const path of ['/auth/login', '/auth/logout']) {
@@ -141,8 +133,7 @@ test('CS-02 CS-06 a POST with none of the three and nothing that needs a preflig
 })
 
 test('CS-06 a logout without a body passes with a header that forces a preflight', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const json = await app.request('POST', '/auth/logout', { Cookie: cookie, 'Content-Type': 'application/json' })
   t.is(json.status, 204)
@@ -154,8 +145,7 @@ test('CS-06 a logout without a body passes with a header that forces a preflight
 
 // CS-03 is in test/attacks/h-cross-site.test.ts (H-03) for hostile origins; here for the list.
 test('CS-03 a listed origin is compared whole', async (t) => {
-  const app = await createTestApp({ origins: [LISTED, 'https://a.example:8443'] })
-  t.teardown(app.close)
+  const app = await openTestApp(t, { origins: [LISTED, 'https://a.example:8443'] })
   await assertBoth(t, app, [['Origin', LISTED]], true)
   await assertBoth(t, app, [['Origin', 'https://a.example:8443']], true)
   for (const origin of [
@@ -167,8 +157,7 @@ test('CS-03 a listed origin is compared whole', async (t) => {
 })
 
 test('CS-04 an unknown Sec-Fetch-Site is no permission: Origin decides', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   for (const value of ['banana', '', 'same-origin, same-origin', 'SAME-ORIGIN', '?1']) {
     const unknown = ['Sec-Fetch-Site', value] as const
     await assertBoth(t, app, [unknown, ['Origin', ISSUER]], true)
@@ -179,8 +168,7 @@ test('CS-04 an unknown Sec-Fetch-Site is no permission: Origin decides', async (
 })
 
 test('CS-05 a body that a form can send is refused with 415', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
     const headers = { 'Sec-Fetch-Site': 'same-origin', 'Content-Type': type }
     const response = await app.request('POST', '/auth/login', headers, CREDENTIALS)
@@ -191,8 +179,7 @@ test('CS-05 a body that a form can send is refused with 415', async (t) => {
 })
 
 test('CS-08 a login from another site logs nobody in and ends no session', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const victim = await app.login()
   app.seen.length = 0
   const response = await app.request(
@@ -200,7 +187,7 @@ test('CS-08 a login from another site logs nobody in and ends no session', async
     '/auth/login',
     {
       ...{ 'Content-Type': 'application/json', 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' },
-      ...{ Authorization: `Bearer ${victim.token}`, Cookie: victim.cookie },
+      ...bearer(victim),
     },
     JSON.stringify({ sub: 'mallory', password: 'correct' }),
   )
@@ -214,14 +201,13 @@ test('CS-08 a login from another site logs nobody in and ends no session', async
 })
 
 test('CS-08 a login route of the application is covered by kit.start', async (t) => {
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     mount: (_, kit, router) => {
       router.post('/custom-login', async (ctx) => {
         ctx.body = await kit.start(ctx, { sub: 'alice' })
       })
     },
   })
-  t.teardown(app.close)
   for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }, {}]) {
     const response = await app.request('POST', '/custom-login', headers)
     t.is(response.status, 403)
@@ -306,8 +292,7 @@ const ANSWERS: readonly Answer[] = [
 
 for (const { what, status, send, options } of ANSWERS) {
   test(`CS-12 CS-17 the answer ${status} (${what}) carries every hardening header`, async (t) => {
-    const app = await createTestApp(options)
-    t.teardown(app.close)
+    const app = await openTestApp(t, options)
     const response = await send(app)
     t.is(response.status, status)
     const { headers } = response
@@ -327,10 +312,8 @@ for (const { what, status, send, options } of ANSWERS) {
 }
 
 test('CS-12 the answer 503 of a broken store carries them too', async (t) => {
-  const testClock = createClock()
-  const store = breakable(memoryStore({ clock: testClock }))
-  const app = await createTestApp({ store, testClock })
-  t.teardown(app.close)
+  const app = await openFaultyApp(t)
+  const { store } = app
   store.broken.add('add')
   const response = await app.request('POST', '/auth/login', JSON_HEADERS, CREDENTIALS)
   t.is(response.status, 503)
@@ -342,8 +325,7 @@ test('CS-12 the answer 503 of a broken store carries them too', async (t) => {
 })
 
 test('CS-13 with `hsts` every answer carries Strict-Transport-Security for at least a year, subdomains too', async (t) => {
-  const app = await createTestApp({ hsts: true })
-  t.teardown(app.close)
+  const app = await openTestApp(t, { hsts: true })
   for (const { what, send, options } of ANSWERS) {
     if (options !== undefined) continue
     const value = String((await send(app)).headers['strict-transport-security'])
@@ -352,8 +334,7 @@ test('CS-13 with `hsts` every answer carries Strict-Transport-Security for at le
 })
 
 test('CS-14 answers that depend on where the request comes from say so', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   for (const { what, send, options, status } of ANSWERS) {
     if (options !== undefined || !/login|logout|password|JSON|object|site|large|type/.test(what)) continue
     // Another method is refused before anyone asks where it comes from.
@@ -366,10 +347,9 @@ test('CS-14 answers that depend on where the request comes from say so', async (
 })
 
 test('CS-15 no other method changes anything, and each is told what there is', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
-  const headers = { ...JSON_HEADERS, Authorization: `Bearer ${token}`, Cookie: cookie }
+  const headers = { ...JSON_HEADERS, ...bearer({ token, cookie }) }
   app.seen.length = 0
   for (const path of ['/auth/login', '/auth/logout']) {
     for (const method of ['GET', 'HEAD', ...UNSAFE.filter((one) => one !== 'POST')]) {
@@ -399,24 +379,14 @@ test('CS-15 no other method changes anything, and each is told what there is', a
 })
 
 test('CS-15 CONNECT never reaches the app', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
-  const socket = connect(app.port, '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  const text = await new Promise<string>((resolve) => {
-    let received = ''
-    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
-    socket.on('close', () => resolve(received))
-    socket.on('error', () => {})
-    socket.write('CONNECT /auth/logout HTTP/1.1\r\nHost: app.example\r\n\r\n')
-  })
+  const app = await openTestApp(t)
+  const { text } = await sendRaw(app.port, 'CONNECT /auth/logout HTTP/1.1\r\nHost: app.example\r\n\r\n')
   t.false(text.startsWith('HTTP/1.1 2'))
   t.deepEqual(app.seen, [])
 })
 
 test('CS-16 plain http is never redirected: a login fails loudly', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const plain = { 'X-Forwarded-Proto': 'http' }
   const login = await app.request('POST', '/auth/login', { ...JSON_HEADERS, ...plain }, CREDENTIALS)
@@ -437,16 +407,14 @@ test('CS-16 plain http is never redirected: a login fails loudly', async (t) => 
 
 // The row's own example is "http request → error": a pair that crossed the wire in the clear should not look fine.
 test('CS-16 a pair that came over plain http is refused', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const response = await app.me(token, cookie, { 'X-Forwarded-Proto': 'http' })
   t.true(response.status >= 400, `answered ${response.status}`)
 })
 
 test('CS-18 a token is never taken from a cookie, a query or a body', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   app.seen.length = 0
   const form = { ...{ 'Content-Type': 'application/x-www-form-urlencoded' }, Cookie: cookie }
@@ -475,13 +443,12 @@ test('CS-18 a token is never taken from a cookie, a query or a body', async (t) 
 })
 
 test('CS-18 what a browser sends by itself, the cookie, is no credential; a bad token beside it stays bad', async (t) => {
-  const app = await createTestApp()
-  t.teardown(app.close)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   t.is((await app.me(undefined, cookie)).status, 401)
   t.is(app.handled.count, 0)
   const cookies = `access_token=${token}; ${cookie}`
-  await assertInvalidToken(t, app, () => app.me('nonsense', cookies), 'ERR_TOKEN_MALFORMED')
+  await assertRefused(t, app, () => app.me('nonsense', cookies), 'ERR_TOKEN_MALFORMED')
 })
 
 /** Sends a login and a logout that are fine but for where they come from. */
@@ -489,10 +456,7 @@ async function assertBoth(t: ExecutionContext, app: TestApp, pairs: Pairs, passe
   const what = JSON.stringify(pairs)
   app.clock.advance(1)
   const { token, cookie } = await app.login()
-  const pair: Pairs = [
-    ['Authorization', `Bearer ${token}`],
-    ['Cookie', cookie],
-  ]
+  const pair: Pairs = Object.entries(bearer({ token, cookie }))
   const type = ['Content-Type', 'application/json'] as const
   app.seen.length = 0
   const login = await app.request('POST', '/auth/login', [type, ...pairs], CREDENTIALS)

@@ -3,7 +3,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { inspect } from 'node:util'
 
 import test, { type ExecutionContext } from 'ava'
@@ -11,37 +10,25 @@ import test, { type ExecutionContext } from 'ava'
 import { createKeySet, ERROR_CODES, isSessionError, memoryStore, SessionError } from '../../src/index.ts'
 import { parseToken } from '../../src/token/parse.ts'
 import {
+  bearer,
   codesOf,
   createClock,
-  createTestApp,
   EVENT_NAMES,
   ISSUER,
   type Login,
+  openTestApp,
+  postLogin,
   privateJwk,
   type Response,
   type TestApp,
   type TestAppOptions,
 } from '../helpers/app.ts'
-import { breakable, type Verb } from '../helpers/breakable-store.ts'
+import { faultyStore, openFaultyApp, type Verb } from '../helpers/faulty.ts'
+import { resign, sign, validHeader } from '../helpers/forge.ts'
+import { sendRaw } from '../helpers/raw.ts'
 import { INVALID_TOKEN_BODY, INVALID_TOKEN_CHALLENGE } from '../helpers/refused.ts'
-import { resign, signWithRealKey } from '../helpers/resign.ts'
-
-async function open(t: ExecutionContext, options: TestAppOptions = {}): Promise<TestApp> {
-  const app = await createTestApp(options)
-  t.teardown(app.close)
-  return app
-}
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
-
-function login(app: TestApp, body: object | string, headers: Record<string, string> = {}): Promise<Response> {
-  return app.request(
-    'POST',
-    '/auth/login',
-    { ...JSON_TYPE, ...headers },
-    typeof body === 'string' ? body : JSON.stringify(body),
-  )
-}
 
 type Send = (app: TestApp, session: Login) => Promise<Response>
 
@@ -71,26 +58,24 @@ const REFUSALS: Readonly<Record<string, { readonly status: number; readonly send
   'a malformed cookie': { status: 401, send: (app, { token }) => app.me(token, 'a=b;;c') },
   'two tokens': {
     status: 400,
-    send: (app, { token, cookie }) =>
-      app.request('GET', '/me?access_token=x', { Authorization: `Bearer ${token}`, Cookie: cookie }),
+    send: (app, { token, cookie }) => app.request('GET', '/me?access_token=x', bearer({ token, cookie })),
   },
   'a missing scope': {
     status: 403,
-    send: (app, { token, cookie }) =>
-      app.request('GET', '/scope', { Authorization: `Bearer ${token}`, Cookie: cookie }),
+    send: (app, { token, cookie }) => app.request('GET', '/scope', bearer({ token, cookie })),
   },
   'a weak authentication': {
     status: 401,
-    send: (app, { token, cookie }) => app.request('GET', '/acr', { Authorization: `Bearer ${token}`, Cookie: cookie }),
+    send: (app, { token, cookie }) => app.request('GET', '/acr', bearer({ token, cookie })),
   },
-  'a wrong password': { status: 401, send: (app) => login(app, { sub: 'alice', password: 'wrong' }) },
+  'a wrong password': { status: 401, send: (app) => postLogin(app, { sub: 'alice', password: 'wrong' }) },
   'a login from another site': {
     status: 403,
-    send: (app) => login(app, { sub: 'alice', password: 'correct' }, { 'Sec-Fetch-Site': 'cross-site' }),
+    send: (app) => postLogin(app, { sub: 'alice', password: 'correct' }, { 'Sec-Fetch-Site': 'cross-site' }),
   },
-  'a login that is no JSON': { status: 400, send: (app) => login(app, '{"password":"correct"') },
-  'a login that is no object': { status: 400, send: (app) => login(app, '["correct"]') },
-  'a login that is too long': { status: 413, send: (app) => login(app, { password: 'x'.repeat(20_000) }) },
+  'a login that is no JSON': { status: 400, send: (app) => postLogin(app, '{"password":"correct"') },
+  'a login that is no object': { status: 400, send: (app) => postLogin(app, '["correct"]') },
+  'a login that is too long': { status: 413, send: (app) => postLogin(app, { password: 'x'.repeat(20_000) }) },
   'a login of another type': {
     status: 415,
     send: (app) => app.request('POST', '/auth/login', { 'Content-Type': 'text/plain', Origin: ISSUER }, '{}'),
@@ -100,7 +85,7 @@ const REFUSALS: Readonly<Record<string, { readonly status: number; readonly send
 
 /** An app with a route for each demand. */
 function openWithDemands(t: ExecutionContext, options: TestAppOptions = {}): Promise<TestApp> {
-  return open(t, {
+  return openTestApp(t, {
     ...options,
     mount(_koa, kit, router) {
       router.get('/scope', kit.protect({ scope: 'admin' }), (ctx) => {
@@ -135,7 +120,7 @@ test('EL-01 every 401 says how to authenticate', async (t) => {
 })
 
 test('EL-02 without credentials, or with another scheme, there is no error in the challenge and no event', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { cookie } = await app.login()
   app.seen.length = 0
   for (const send of [
@@ -153,9 +138,9 @@ test('EL-02 without credentials, or with another scheme, there is no error in th
 })
 
 test('EL-02 what has nothing to do with the token is not said in its challenge', async (t) => {
-  const app = await open(t)
-  const wrong = await login(app, { sub: 'alice', password: 'wrong' })
-  const crossSite = await login(app, {}, { 'Sec-Fetch-Site': 'cross-site' })
+  const app = await openTestApp(t)
+  const wrong = await postLogin(app, { sub: 'alice', password: 'wrong' })
+  const crossSite = await postLogin(app, {}, { 'Sec-Fetch-Site': 'cross-site' })
   for (const { headers } of [wrong, crossSite]) t.is(headers['www-authenticate'], `Bearer realm="${ISSUER}"`)
 })
 
@@ -173,7 +158,7 @@ test('EL-03 challenges hold only what RFC 6750 allows, each attribute once, and 
 })
 
 test('EL-03 a hostile kid, issuer or scope changes nothing in the answer', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const hostile = ['x", realm="evil', 'x\r\nSet-Cookie: a=b', '<script>', '\u0000', 'ü'.repeat(50), '../../etc/passwd']
   for (const text of hostile) {
@@ -213,7 +198,7 @@ test('EL-04 every bad token is answered with the same bytes', async (t) => {
 })
 
 test('EL-05 whatever a client sends, the error handler of the application hears nothing: 2000 bad tokens', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   for (let batch = 0; batch < 40; batch += 1) {
     const answers = await Promise.all(
@@ -241,8 +226,8 @@ test('EL-05 a bug of the application reaches its error handler once, and the cli
     ['limiter', { limiter: () => Promise.reject(bug) }],
   ]
   for (const [name, options] of cases) {
-    const app = await open(t, options)
-    const response = await login(app, { sub: 'alice', password: 'correct' })
+    const app = await openTestApp(t, options)
+    const response = await postLogin(app, { sub: 'alice', password: 'correct' })
     t.is(response.status, 503, name)
     t.truthy(response.headers['retry-after'])
     t.deepEqual(app.errors, [bug], name)
@@ -253,8 +238,8 @@ test('EL-05 a bug of the application reaches its error handler once, and the cli
 
 test('EL-05 what is thrown that is no error is a bug as well, and still reaches the error handler', async (t) => {
   for (const thrown of [null, undefined, 'text', 5, {}, Object.create(null)]) {
-    const app = await open(t, { authenticate: () => Promise.reject(thrown) })
-    const response = await login(app, { sub: 'alice' })
+    const app = await openTestApp(t, { authenticate: () => Promise.reject(thrown) })
+    const response = await postLogin(app, { sub: 'alice' })
     t.is(response.status, 503)
     t.is(app.errors.length, 1)
     t.true(app.errors[0] instanceof Error, typeof thrown)
@@ -269,8 +254,8 @@ test('EL-05 claims that cannot be issued are a 500 that the application hears of
     ['ERR_TOKEN_OVERSIZE', { sub: 'alice', claims: { text: 'secret-value'.repeat(1000) } }],
   ]
   for (const [code, subject] of cases) {
-    const app = await open(t, { authenticate: () => subject as { sub: string } })
-    const response = await login(app, {})
+    const app = await openTestApp(t, { authenticate: () => subject as { sub: string } })
+    const response = await postLogin(app, {})
     t.is(response.status, 500, code)
     t.deepEqual(response.cookies, [])
     t.is(response.headers['cache-control'], 'no-store')
@@ -283,11 +268,10 @@ test('EL-05 claims that cannot be issued are a 500 that the application hears of
 })
 
 test('EL-05 a store that fails is one event, one 503', async (t) => {
-  const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
-  const app = await open(t, { store, testClock: clock })
+  const app = await openFaultyApp(t)
+  const { store } = app
   store.broken.add('add')
-  const response = await login(app, { sub: 'alice', password: 'correct' })
+  const response = await postLogin(app, { sub: 'alice', password: 'correct' })
   t.is(response.status, 503)
   t.truthy(response.headers['retry-after'])
   t.deepEqual(
@@ -341,7 +325,7 @@ function spellings(secret: string | Buffer): string[] {
 
 test.serial('EL-06 no secret of a run full of failures is said anywhere', async (t) => {
   const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
+  const store = faultyStore(memoryStore({ clock }))
   const password = 'correct horse battery staple'
   const app = await openWithDemands(t, {
     store,
@@ -359,7 +343,7 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
   const answers: Response[] = []
 
   async function enter(): Promise<Login> {
-    const response = await login(app, { sub: 'alice', password })
+    const response = await postLogin(app, { sub: 'alice', password })
     const cookie = response.cookies[0]?.split(';')[0] ?? ''
     const token = response.json['access_token'] as string
     const session = {
@@ -376,31 +360,23 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
   const said = await captureAll(app, async () => {
     for (const { send } of Object.values(REFUSALS)) answers.push(await send(app, await enter()))
     const { token, cookie } = await enter()
-    const pair = { Authorization: `Bearer ${token}`, Cookie: cookie }
+    const pair = bearer({ token, cookie })
     // Secrets where they do not belong: URL, path, user agent, other headers, and bodies that cannot be read.
     answers.push(await app.request('GET', `/me?access_token=${token}`, pair))
     answers.push(
       await app.request('GET', `/me?password=${encodeURIComponent(password)}`, { Authorization: 'Bearer x.y.z' }),
     )
-    answers.push(await login(app, `{"password":"${password}",`, pair))
-    answers.push(await login(app, { sub: 'alice', password: `${password}!` }))
-    answers.push(await login(app, { sub: 'x\u0000', password }))
-    answers.push(await login(app, { sub: 'alice', password, claims: { exp: 1 } }))
-    answers.push(await login(app, { sub: 'alice', password, claims: { long: 'x'.repeat(5000) } }))
+    answers.push(await postLogin(app, `{"password":"${password}",`, pair))
+    answers.push(await postLogin(app, { sub: 'alice', password: `${password}!` }))
+    answers.push(await postLogin(app, { sub: 'x\u0000', password }))
+    answers.push(await postLogin(app, { sub: 'alice', password, claims: { exp: 1 } }))
+    answers.push(await postLogin(app, { sub: 'alice', password, claims: { long: 'x'.repeat(5000) } }))
     answers.push(await app.request('POST', '/auth/logout', { Authorization: `Bearer ${token}` }))
     for (const verb of ['get', 'set', 'add', 'swap', 'delete'] as const) {
       const session = await enter()
       store.broken.add(verb)
-      answers.push(
-        await app.request('POST', '/auth/logout', { Authorization: `Bearer ${session.token}`, Cookie: session.cookie }),
-      )
-      answers.push(
-        await login(
-          app,
-          { sub: 'alice', password },
-          { Authorization: `Bearer ${session.token}`, Cookie: session.cookie },
-        ),
-      )
+      answers.push(await app.request('POST', '/auth/logout', bearer(session)))
+      answers.push(await postLogin(app, { sub: 'alice', password }, bearer(session)))
       const thrown: unknown = await app.kit.revoke({ sid: session.sid }).catch((error: unknown) => error)
       app.errors.push(thrown)
       store.broken.delete(verb)
@@ -409,7 +385,7 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
     clock.advance(1000)
     answers.push(await app.me(session.token, session.cookie))
     await app.kit.revoke({ kid: privateJwk.kid ?? '' })
-    answers.push(await login(app, { sub: 'alice', password }))
+    answers.push(await postLogin(app, { sub: 'alice', password }))
   })
 
   t.true(
@@ -429,7 +405,7 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
 test.serial('EL-06 printing the kit, its keys or its errors shows no secret', async (t) => {
   const secret = randomBytes(64)
   const hmac = createSecretKey(secret)
-  const [app, symmetric] = [await open(t), await createKeySet({ keys: [hmac], algorithm: 'HS256' })]
+  const [app, symmetric] = [await openTestApp(t), await createKeySet({ keys: [hmac], algorithm: 'HS256' })]
   const { token, fingerprint } = await app.login()
   const printed = [app.kit, app.keys, symmetric, app.kit.jwks(), new SessionError('ERR_TOKEN_SIGNATURE')]
     .flatMap((value) => [inspect(value, { depth: 12, showHidden: true }), JSON.stringify(value)])
@@ -458,7 +434,7 @@ test('EL-06 an error about a malformed token quotes nothing of it', (t) => {
 const HTTPS = 'X-Forwarded-Proto: https'
 
 test('EL-08 text from the client cannot end a line of a log, or drive a terminal', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   // Past what Node's own client lets through: C1 control characters are legal bytes of a header.
   const agents = ['\u009b31mred', '\u0085next line', '\u0090device\u009c', 'tab\there', 'x'.repeat(5000)]
   for (const agent of agents)
@@ -478,11 +454,11 @@ test('EL-08 text from the client cannot end a line of a log, or drive a terminal
 })
 
 test('EL-08 no kid, subject or claim of an unverified token is in any event', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   app.seen.length = 0
   const forgery = { sub: 'FORGED\n{"event":"authn_login_success"}', sid: 'FORGED', jti: 'FORGED' }
-  const [header, payload] = signWithRealKey(forgery, { kid: 'FORGED\n{}' }).split('.')
+  const [header, payload] = sign(validHeader({ kid: 'FORGED\n{}' }), forgery).split('.')
   for (const bad of [`${header}.${payload}.AAAA`, `${token.split('.')[0]}.${payload}.${token.split('.')[2]}`]) {
     await app.me(bad, cookie)
   }
@@ -492,8 +468,8 @@ test('EL-08 no kid, subject or claim of an unverified token is in any event', as
 
 test('EL-08 a subject with control characters gets no token', async (t) => {
   for (const character of ['\n', '\r', '\u001b', '\u0000', '\u007f', '\u009b', '\u2028', '\u2029']) {
-    const app = await open(t)
-    const response = await login(app, { sub: `alice${character}x`, password: 'correct' })
+    const app = await openTestApp(t)
+    const response = await postLogin(app, { sub: `alice${character}x`, password: 'correct' })
     t.is(response.status, 500, escape(character))
     t.is(app.seen.filter(({ name }) => name === 'authn_token_created').length, 0)
   }
@@ -509,19 +485,13 @@ function textsOf(value: unknown): string[] {
 }
 
 /** Sends bytes that node:http would not, and waits for the answer. */
-function rawRequest(port: number, path: string, headers: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
-    const chunks: Buffer[] = []
-    socket.on('data', (chunk) => chunks.push(chunk))
-    socket.on('error', reject)
-    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
-    socket.end(`GET ${path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n${headers}\r\n\r\n`, 'latin1')
-  })
+async function rawRequest(port: number, path: string, headers: string): Promise<string> {
+  const head = `GET ${path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n${headers}\r\n\r\n`
+  return (await sendRaw(port, Buffer.from(head, 'latin1'))).text
 }
 
 test('EL-09 under a flood of bad tokens there are at most 50 events a second, and a count of the others', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   app.seen.length = 0
   const flood = async (count: number): Promise<void> => {
@@ -542,9 +512,8 @@ test('EL-09 under a flood of bad tokens there are at most 50 events a second, an
 test('EL-10 whatever verb of the store fails, nobody gets in who would not, and nothing answers success', async (t) => {
   const verbs: Verb[] = ['get', 'set', 'add', 'swap', 'delete', 'list']
   for (const verb of verbs) {
-    const clock = createClock()
-    const store = breakable(memoryStore({ clock }))
-    const app = await open(t, { store, testClock: clock })
+    const app = await openFaultyApp(t)
+    const { store } = app
     const [live, revoked] = [await app.login(), await app.login()]
     await app.kit.revoke({ sid: revoked.sid })
     store.broken.add(verb)
@@ -553,7 +522,7 @@ test('EL-10 whatever verb of the store fails, nobody gets in who would not, and 
     t.is((await app.me(`${live.token}x`, live.cookie)).status, 401, `${verb}: bad`)
     const good = await app.me(live.token, live.cookie)
     t.true(good.status === 200 || (good.status === 503 && good.headers['retry-after'] !== undefined), `${verb}: good`)
-    const entered = await login(app, { sub: 'alice', password: 'correct' })
+    const entered = await postLogin(app, { sub: 'alice', password: 'correct' })
     if (entered.status === 200) {
       const cookie = entered.cookies[0]?.split(';')[0]
       t.not(
@@ -582,7 +551,9 @@ test('EL-10 a clock that fails or answers nonsense lets nobody in', async (t) =>
   ]) {
     const clock = createClock()
     let now: () => number = clock
-    const app = await open(t, { testClock: Object.assign(() => now(), { advance: clock.advance, set: clock.set }) })
+    const app = await openTestApp(t, {
+      testClock: Object.assign(() => now(), { advance: clock.advance, set: clock.set }),
+    })
     const { token, cookie } = await app.login()
     clock.advance(2000)
     now = broken
@@ -608,18 +579,13 @@ test('EL-11 no refusal can be cached, and none carries a cookie', async (t) => {
 })
 
 test('EL-11 a login that fails at its last step leaves no live cookie in its answer', async (t) => {
-  const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
-  const app = await open(t, { store, testClock: clock })
+  const app = await openFaultyApp(t)
+  const { store } = app
   const { token, cookie } = await app.login()
   for (const verb of ['set revocation', 'delete session', 'get session'] as const) {
     store.broken.clear()
     store.broken.add(verb)
-    const response = await login(
-      app,
-      { sub: 'alice', password: 'correct' },
-      { Authorization: `Bearer ${token}`, Cookie: cookie },
-    )
+    const response = await postLogin(app, { sub: 'alice', password: 'correct' }, bearer({ token, cookie }))
     t.is(response.status, 503, verb)
     t.deepEqual(response.cookies, [], verb)
     t.false(response.text.includes('access_token'))
@@ -628,11 +594,7 @@ test('EL-11 a login that fails at its last step leaves no live cookie in its ans
 })
 
 test('EL-11 a request that the kit let in and that then fails carries no live cookie either', async (t) => {
-  const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
-  const app = await open(t, {
-    store,
-    testClock: clock,
+  const app = await openFaultyApp(t, {
     mount(_koa, kit, router) {
       router.post('/own-login', async (ctx) => {
         Object.assign((ctx as unknown as { session: object }).session, { value: 1 })
@@ -641,8 +603,9 @@ test('EL-11 a request that the kit let in and that then fails carries no live co
       })
     },
   })
+  const { store } = app
   const { token, cookie } = await app.login()
-  const headers = { ...JSON_TYPE, Authorization: `Bearer ${token}`, Cookie: cookie }
+  const headers = { ...JSON_TYPE, ...bearer({ token, cookie }) }
   const response = await app.request('POST', '/own-login', headers, '{}')
   t.is(response.status, 503)
   t.deepEqual(response.cookies, [])
@@ -674,13 +637,13 @@ test('EL-12 HEAD and OPTIONS learn what GET learns, and no more', async (t) => {
 })
 
 test('IS-13 the answers to a login, good or bad, are stored nowhere', async (t) => {
-  const app = await open(t)
+  const app = await openTestApp(t)
   const { response } = await app.login()
   const answers = [
     response,
-    await login(app, { sub: 'alice', password: 'wrong' }),
-    await login(app, 'no json'),
-    await login(app, {}, { 'Sec-Fetch-Site': 'cross-site' }),
+    await postLogin(app, { sub: 'alice', password: 'wrong' }),
+    await postLogin(app, 'no json'),
+    await postLogin(app, {}, { 'Sec-Fetch-Site': 'cross-site' }),
     await app.request('GET', '/auth/login'),
     await app.request('OPTIONS', '/auth/login'),
   ]
@@ -741,12 +704,9 @@ test('the table of codes answers no success, exposes nothing, and reports what s
   }
 })
 
-test('EL-05 what kit.start and kit.end throw keeps its headers through the error handling of Koa', async (t) => {
-  const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
-  const app = await open(t, {
-    store,
-    testClock: clock,
+/** An app with routes of its own that start and end sessions. */
+function openOwnRoutes(t: ExecutionContext): ReturnType<typeof openFaultyApp> {
+  return openFaultyApp(t, {
     mount(_koa, kit, router) {
       router.post('/start', async (ctx) => {
         ctx.body = await kit.start(ctx, { sub: 'alice' })
@@ -757,12 +717,15 @@ test('EL-05 what kit.start and kit.end throw keeps its headers through the error
       })
     },
   })
-  const { token, cookie } = await app.login()
-  const headers = { ...JSON_TYPE, Authorization: `Bearer ${token}`, Cookie: cookie }
+}
+
+test('EL-05 what kit.start and kit.end throw keeps its headers through the error handling of Koa', async (t) => {
+  const app = await openOwnRoutes(t)
+  const headers = { ...JSON_TYPE, ...bearer(await app.login()) }
   app.seen.length = 0
   const crossSite = await app.request('POST', '/start', { ...headers, 'Sec-Fetch-Site': 'cross-site' }, '{}')
   t.is(crossSite.status, 403)
-  store.broken.add('set')
+  app.store.broken.add('set')
   const down = await app.request('POST', '/end', headers, '{}')
   t.is(down.status, 503)
   for (const { cookies, text } of [crossSite, down]) {
@@ -775,20 +738,10 @@ test('EL-05 what kit.start and kit.end throw keeps its headers through the error
 })
 
 test('EL-07 what kit.start and kit.end refuse is reported like what the routes refuse', async (t) => {
-  const clock = createClock()
-  const store = breakable(memoryStore({ clock }))
-  const app = await open(t, {
-    store,
-    testClock: clock,
-    mount(_koa, kit, router) {
-      router.post('/start', async (ctx) => {
-        ctx.body = await kit.start(ctx, { sub: 'alice' })
-      })
-    },
-  })
+  const app = await openOwnRoutes(t)
   await app.request('POST', '/start', { ...JSON_TYPE, 'Sec-Fetch-Site': 'cross-site' }, '{}')
   t.deepEqual(codesOf(app.seen), ['ERR_CROSS_SITE'])
-  store.broken.add('add')
+  app.store.broken.add('add')
   await app.request('POST', '/start', JSON_TYPE, '{}')
   t.deepEqual(codesOf(app.seen), ['ERR_CROSS_SITE', 'ERR_STORE_UNAVAILABLE'])
 })

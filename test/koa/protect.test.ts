@@ -1,8 +1,5 @@
 // `protect()`: who gets through, what a route can demand, and what it says to those who fall short.
 
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-
 import { Router } from '@koa/router'
 import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
@@ -17,21 +14,24 @@ import {
   type SessionKitOptions,
 } from '../../src/index.ts'
 import {
+  bearer,
   codesOf,
-  createTestApp,
   ISSUER,
   type Login,
+  openTestApp,
   privateJwk,
   type Response,
   type TestApp,
   type TestAppOptions,
 } from '../helpers/app.ts'
+import { headerOf, payloadOf } from '../helpers/decode.ts'
+import { type Json, resign } from '../helpers/forge.ts'
+import { listen } from '../helpers/http.ts'
 import { assertAnonymous, assertRefused, INVALID_TOKEN_BODY, INVALID_TOKEN_CHALLENGE } from '../helpers/refused.ts'
-import { headerOf, payloadOf, resign } from '../helpers/resign.ts'
 
 /** An app with `GET /demand` behind `protect(options)`. */
 async function demanding(t: ExecutionContext, options: ProtectOptions, more: TestAppOptions = {}): Promise<TestApp> {
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     ...more,
     mount(_koa, kit, router) {
       router.all('/demand', kit.protect(options), (ctx) => {
@@ -40,20 +40,16 @@ async function demanding(t: ExecutionContext, options: ProtectOptions, more: Tes
       })
     },
   })
-  t.teardown(app.close)
   return app
 }
 
 function demand(app: TestApp, { token, cookie }: Pick<Login, 'token' | 'cookie'>): Promise<Response> {
-  return app.request('GET', '/demand', { Authorization: `Bearer ${token}`, Cookie: cookie })
+  return app.request('GET', '/demand', bearer({ token, cookie }))
 }
 
 /** Serves an app that is not the harness'. */
-async function listen(t: ExecutionContext, app: Koa): Promise<string> {
-  const server = app.listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+async function serve(t: ExecutionContext, app: Koa): Promise<string> {
+  return `http://127.0.0.1:${await listen(t, app.callback())}`
 }
 
 const STEP_UP =
@@ -265,7 +261,7 @@ const FORGED = { sub: 'root', sid: 's', jti: 'j', exp: 9e9, scope: ['admin'], cl
 
 test('ctx.state.auth cannot be forged by what runs before protect()', async (t) => {
   for (const optional of [true, false]) {
-    const app = await createTestApp({
+    const app = await openTestApp(t, {
       before(koa) {
         koa.use((ctx, next) => {
           Object.assign(ctx.state, { auth: FORGED })
@@ -281,19 +277,18 @@ test('ctx.state.auth cannot be forged by what runs before protect()', async (t) 
         })
       },
     })
-    t.teardown(app.close)
     const anonymous = await app.request('GET', '/who')
     if (optional) t.deepEqual(anonymous.json, { sub: null })
     else t.is(anonymous.status, 401)
     t.deepEqual((await app.request('GET', '/unprotected')).json, { sub: null }, 'the app-wide protect() has reset it')
     const { token, cookie } = await app.login()
-    const genuine = await app.request('GET', '/who', { Authorization: `Bearer ${token}`, Cookie: cookie })
+    const genuine = await app.request('GET', '/who', bearer({ token, cookie }))
     t.deepEqual(genuine.json, { sub: 'alice' })
   }
 })
 
 test('ctx.state.auth cannot be forged between two protect()', async (t) => {
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     mount(koa, kit, router) {
       koa.use((ctx, next) => {
         Object.assign(ctx.state, { auth: FORGED })
@@ -307,10 +302,9 @@ test('ctx.state.auth cannot be forged between two protect()', async (t) => {
       })
     },
   })
-  t.teardown(app.close)
   t.is((await app.request('GET', '/who')).status, 401)
   const { token, cookie } = await app.login()
-  const headers = { Authorization: `Bearer ${token}`, Cookie: cookie }
+  const headers = bearer({ token, cookie })
   t.deepEqual((await app.request('GET', '/who', headers)).json, { sub: 'alice' })
   t.is((await app.request('GET', '/admin', headers)).status, 403)
 })
@@ -331,7 +325,7 @@ test('what is found about one request is not believed of another, on one connect
 
 test('what is in ctx.state.auth is frozen, so that no handler can raise itself for the next', async (t) => {
   let auth: Readonly<Record<string, unknown>> = {}
-  const app = await createTestApp({
+  const app = await openTestApp(t, {
     mount(_koa, kit, router) {
       router.get('/catch', kit.protect(), (ctx) => {
         auth = ctx.state.auth as unknown as typeof auth
@@ -339,9 +333,8 @@ test('what is in ctx.state.auth is frozen, so that no handler can raise itself f
       })
     },
   })
-  t.teardown(app.close)
   const { token, cookie } = await app.login('alice', { body: { scope: 'read', claims: { roles: ['user'] } } })
-  await app.request('GET', '/catch', { Authorization: `Bearer ${token}`, Cookie: cookie })
+  await app.request('GET', '/catch', bearer({ token, cookie }))
   t.true(Object.isFrozen(auth))
   t.true(Object.isFrozen(auth['scope']))
   t.true(Object.isFrozen(auth['claims']))
@@ -362,7 +355,7 @@ test('protect() itself is no way around: it never runs what comes after it for a
     ran.push(ctx.path)
     ctx.body = 'secret'
   })
-  const base = await listen(t, app)
+  const base = await serve(t, app)
   for (const path of ['/', '/auth/login', '/auth/logout', '/.well-known/jwks.json']) {
     for (const method of ['GET', 'POST', 'HEAD', 'OPTIONS', 'DELETE']) {
       const response = await fetch(base + path, { method })
@@ -403,7 +396,7 @@ test('claims are typed: what authenticate answers is what handlers read', async 
     ctx.body = { certain: certain ?? null, roles: ctx.state.auth?.claims.roles ?? null }
   })
   app.use(router.routes()).use(maybe.routes())
-  const base = await listen(t, app)
+  const base = await serve(t, app)
   const login = await fetch(`${base}/auth/login`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
@@ -411,7 +404,7 @@ test('claims are typed: what authenticate answers is what handlers read', async 
   })
   const { access_token: token } = (await login.json()) as { access_token: string }
   const cookie = (login.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
-  const response = await fetch(`${base}/roles`, { headers: { Authorization: `Bearer ${token}`, Cookie: cookie } })
+  const response = await fetch(`${base}/roles`, { headers: bearer({ token, cookie }) })
   t.deepEqual(await response.json(), { roles: ['admin', 'user'], sub: 'alice', none: true, wrong: 2 })
   t.deepEqual(await (await fetch(`${base}/maybe`)).json(), { certain: null, roles: null })
   const ill: SessionKitOptions<Roles> = {
@@ -422,9 +415,15 @@ test('claims are typed: what authenticate answers is what handlers read', async 
   t.is(typeof ill.authenticate, 'function')
 })
 
+/** Asserts that the session's token with these claims, rightly signed, is refused for them. */
+async function refuseClaims(t: ExecutionContext, app: TestApp, session: Login, claims: Json): Promise<void> {
+  const token = resign(session.token, claims)
+  await assertRefused(t, app, () => demand(app, { ...session, token }), 'ERR_TOKEN_CLAIMS', JSON.stringify(claims))
+}
+
 test('D-19 a scope that is no string is refused', async (t) => {
   const app = await demanding(t, { scope: 'admin' })
-  const { token, cookie } = await app.login()
+  const session = await app.login()
   for (const scope of [
     ['admin'],
     { admin: true },
@@ -437,13 +436,7 @@ test('D-19 a scope that is no string is refused', async (t) => {
     'admin ',
     'a"b',
   ]) {
-    await assertRefused(
-      t,
-      app,
-      () => demand(app, { token: resign(token, { scope }), cookie }),
-      'ERR_TOKEN_CLAIMS',
-      JSON.stringify(scope),
-    )
+    await refuseClaims(t, app, session, { scope })
   }
 })
 
@@ -459,16 +452,10 @@ test('D-19 part of a scope is not the scope', async (t) => {
 
 test('D-21 an authentication time of another kind, or after the token, is refused', async (t) => {
   const app = await demanding(t, { maxTokenAge: '5m' })
-  const { token, cookie } = await app.login()
-  const { iat } = payloadOf(token) as { iat: number }
+  const session = await app.login()
+  const { iat } = payloadOf(session.token) as { iat: number }
   for (const authTime of [String(iat), null, true, [iat], {}, -1, 0, iat + 60, iat + 86_400, 9e15, iat * 1000]) {
-    await assertRefused(
-      t,
-      app,
-      () => demand(app, { token: resign(token, { auth_time: authTime }), cookie }),
-      'ERR_TOKEN_CLAIMS',
-      JSON.stringify(authTime),
-    )
+    await refuseClaims(t, app, session, { auth_time: authTime })
   }
 })
 
@@ -483,15 +470,9 @@ test('D-21 without an authentication time there is a step-up, and not a way in',
 
 test('D-21 a context class of another kind is refused', async (t) => {
   const app = await demanding(t, { acr: 'urn:mfa' })
-  const { token, cookie } = await app.login()
+  const session = await app.login()
   for (const acr of [['urn:mfa'], { 'urn:mfa': 1 }, true, null, 1, '']) {
-    await assertRefused(
-      t,
-      app,
-      () => demand(app, { token: resign(token, { acr }), cookie }),
-      'ERR_TOKEN_CLAIMS',
-      JSON.stringify(acr),
-    )
+    await refuseClaims(t, app, session, { acr })
   }
 })
 

@@ -3,17 +3,25 @@
 
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 
 import test, { type ExecutionContext } from 'ava'
 import { CompactEncrypt, type JWK } from 'jose'
 
-import { createKeySet, importKey, isSessionError, memoryStore } from '../../src/index.ts'
+import { createKeySet, type ErrorCode, importKey, isSessionError } from '../../src/index.ts'
 import { createVerifier, type Verifier, type VerifierOptions } from '../../src/verifier.ts'
-import { codesOf, createClock, createTestApp, ISSUER, privateJwk, type TestApp } from '../helpers/app.ts'
-import { type Fault, faultyClock, faultyKeys, type Verb, watchedStore } from '../helpers/faulty.ts'
+import {
+  bearer,
+  codesOf,
+  createClock,
+  createTestApp,
+  ISSUER,
+  openTestApp,
+  privateJwk,
+  type TestApp,
+} from '../helpers/app.ts'
+import { leastCost } from '../helpers/cost.ts'
+import { fail, FAULT, type Fault, faultyClock, faultyKeys, openFaultyApp, type Verb } from '../helpers/faulty.ts'
 import {
   b64,
   forge,
@@ -26,16 +34,11 @@ import {
   validClaims,
   validHeader,
 } from '../helpers/forge.ts'
+import { createBait } from '../helpers/outside.ts'
 import { assertAnonymous, assertRefused } from '../helpers/refused.ts'
 
-async function startApp(t: ExecutionContext, options: Parameters<typeof createTestApp>[0] = {}): Promise<TestApp> {
-  const app = await createTestApp(options)
-  t.teardown(app.close)
-  return app
-}
-
 /** Asserts that a token with these claims replaced is refused over HTTP with this code, though rightly signed. */
-async function refuseClaims(t: ExecutionContext, app: TestApp, overrides: Json, code: string): Promise<void> {
+async function refuseClaims(t: ExecutionContext, app: TestApp, overrides: Json, code: ErrorCode): Promise<void> {
   const { claims, cookie } = validClaims(app, overrides)
   const token = sign(validHeader(), claims)
   await assertRefused(t, app, () => app.me(token, cookie), code, JSON.stringify(overrides).slice(0, 80))
@@ -46,7 +49,7 @@ async function acceptClaims(t: ExecutionContext, app: TestApp, overrides: Json):
   t.is((await app.me(sign(validHeader(), claims), cookie)).status, 200, JSON.stringify(overrides).slice(0, 80))
 }
 
-async function refuseHeader(t: ExecutionContext, app: TestApp, overrides: Json, code: string): Promise<void> {
+async function refuseHeader(t: ExecutionContext, app: TestApp, overrides: Json, code: ErrorCode): Promise<void> {
   const { claims, cookie } = validClaims(app)
   const token = sign(validHeader(overrides), claims)
   await assertRefused(t, app, () => app.me(token, cookie), code, JSON.stringify(overrides).slice(0, 80))
@@ -78,7 +81,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 test('VF-01 the scheme ignores case and takes one or more spaces', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   for (const scheme of ['Bearer ', 'bearer ', 'BEARER ', 'bEaReR ', 'Bearer  ', 'Bearer      ']) {
     const response = await app.me(undefined, cookie, { Authorization: scheme + token })
@@ -87,7 +90,7 @@ test('VF-01 the scheme ignores case and takes one or more spaces', async (t) => 
 })
 
 test('VF-01 a token anywhere but in Authorization: Bearer is not seen', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const form = { 'Content-Type': 'application/x-www-form-urlencoded', Cookie: cookie }
   const json = { 'Content-Type': 'application/json', Cookie: cookie }
@@ -111,7 +114,7 @@ test('VF-01 a token anywhere but in Authorization: Bearer is not seen', async (t
 })
 
 test('VF-01 Bearer with anything but one token is a bad token', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const values = ['Bearer', 'Bearer ,', `Bearer\t${token}`, `Bearer ${token},${token}`, `Bearer ${token} x`]
   for (const value of [...values, `Bearer "${token}"`, `Bearer ${token}, Basic x`, `Bearer token="${token}"`]) {
@@ -120,7 +123,7 @@ test('VF-01 Bearer with anything but one token is a bad token', async (t) => {
 })
 
 test('VF-02 two tokens in one request are a malformed request, whatever they are', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const [good, bad] = [`Bearer ${token}`, 'Bearer x']
   const pairs: readonly (readonly [string, string])[][] = [
@@ -187,7 +190,7 @@ test('VF-03 a token is three parts of base64url characters with two dots, untrim
 })
 
 test('VF-03 over HTTP the same', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   for (const bad of [`${token}==`, `${token}.`, `${token}.x`, token.replaceAll('.', '~'), token.slice(0, -1)]) {
     await assertRefused(t, app, () => app.me(bad, cookie), 'ERR_TOKEN_MALFORMED', bad)
@@ -205,7 +208,7 @@ function twinsOf(part: string): string[] {
 }
 
 test('VF-04 each part has one spelling: a twin with other unused bits is refused, even signed', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   const [h = '', p = '', s = ''] = token.split('.')
   const twins = twinsOf(s).map((twin): [string, string] => [`${h}.${p}.${twin}`, cookie])
@@ -238,7 +241,7 @@ function malleate(token: string): string {
 }
 
 test('VF-05 a revoked token has no valid twin', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   for (const target of ['jti', 'sid', 'sub'] as const) {
     const { token, cookie } = await app.login(`user-${target}`)
     const twin = malleate(token)
@@ -253,7 +256,7 @@ test('VF-05 a revoked token has no valid twin', async (t) => {
 })
 
 test('VF-06 alg is exactly the algorithm of the key, although the signature is genuine', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const names = ['none', 'None', 'NONE', 'nOnE', '', 'es256', 'ES256 ', ' ES256', 'ES256\0', 'constructor', '__proto__']
   const known = ['ES384', 'ES512', 'ES256K', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'HS256', 'HS384', 'HS512']
   for (const alg of [...names, ...known, ['ES256'], { alg: 'ES256' }, null, 0, true, undefined]) {
@@ -262,29 +265,19 @@ test('VF-06 alg is exactly the algorithm of the key, although the signature is g
 })
 
 test('VF-07 a header that carries a key, or says where to fetch one, is refused and nothing is fetched', async (t) => {
-  let hits = 0
-  const listener = createServer((_request, response) => {
-    hits += 1
-    response.end(JSON.stringify({ keys: [publicJwk] }))
-  }).listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  t.teardown(() => listener.close())
-  listener.on('connection', () => {
-    hits += 1
-  })
-  const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}/jwks.json`
   const { d: _, ...publicJwk } = privateJwk
-  const app = await startApp(t)
+  const { url, hits } = await createBait(t, { keys: [publicJwk] })
+  const app = await openTestApp(t)
   const parameters: Json[] = [
     ...[{ jwk: publicJwk }, { jku: url }, { x5u: url }, { x5c: ['MIIB'] }, { x5t: 'AAAA' }, { 'x5t#S256': 'AAAA' }],
     ...[{ jwk: null }, { jku: '' }, { x5c: [] }, { jku: url, kid: 'unknown' }],
   ]
   for (const parameter of parameters) await refuseHeader(t, app, parameter, 'ERR_TOKEN_HEADER')
-  t.is(hits, 0)
+  t.is(hits.count, 0)
 })
 
 test('VF-08 kid is an exact map key, or refused', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { kid = '' } = privateJwk
   const names = ['', 'unknown', `${kid} `, ` ${kid}`, kid.toLowerCase(), kid.slice(0, -1), `${kid}\0`, 'k'.repeat(129)]
   const reaching = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '0', 'size']
@@ -316,7 +309,7 @@ test('VF-08 a kid that is no plain name never reaches the key set', async (t) =>
 })
 
 test('VF-09 crit in any form is refused, and b64 with it or without', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const crits = [[], 'b64', ['b64'], ['b64', 'b64'], ['exp'], ['alg'], ['x'], [1], {}, null, 0]
   for (const crit of crits) await refuseHeader(t, app, { crit }, 'ERR_TOKEN_HEADER')
   await refuseHeader(t, app, { crit: ['x'], x: 1 }, 'ERR_TOKEN_HEADER')
@@ -328,7 +321,7 @@ test('VF-09 crit in any form is refused, and b64 with it or without', async (t) 
 
 // The rest of the row's matrix is not here: the kit issues only one type of token now.
 test('VF-10 typ is at+jwt, as a media type and nothing else', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   for (const typ of ['AT+JWT', 'At+Jwt', 'application/at+jwt', 'Application/AT+JWT']) {
     const { claims, cookie } = validClaims(app)
     t.is((await app.me(sign(validHeader({ typ }), claims), cookie)).status, 200, typ)
@@ -341,7 +334,7 @@ test('VF-10 typ is at+jwt, as a media type and nothing else', async (t) => {
 })
 
 test('VF-11 iss is the issuer, code point by code point', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const nearly = [
     `${ISSUER}/`,
     `${ISSUER}:443`,
@@ -366,7 +359,7 @@ test('VF-11 iss is the issuer, code point by code point', async (t) => {
 })
 
 test('VF-12 aud names this service', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const other = 'https://other.example'
   for (const aud of [[ISSUER], [ISSUER, other], [other, ISSUER]]) await acceptClaims(t, app, { aud })
   for (const aud of [other, [other], `${ISSUER}/`, ISSUER.slice(0, -1), ISSUER.toUpperCase(), `${ISSUER} ${other}`]) {
@@ -392,7 +385,7 @@ test('VF-12 aud names this service', async (t) => {
 })
 
 test('VF-13 a token expires at exp, to the millisecond', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { claims, cookie } = validClaims(app)
   const token = sign(validHeader(), claims)
   const exp = Number(claims['exp']) * 1000
@@ -405,7 +398,7 @@ test('VF-13 a token expires at exp, to the millisecond', async (t) => {
 })
 
 test('VF-13 a tolerance is as long as the options say, at most five minutes', async (t) => {
-  const app = await startApp(t, { clockTolerance: '5m' })
+  const app = await openTestApp(t, { clockTolerance: '5m' })
   const { claims, cookie } = validClaims(app)
   const token = sign(validHeader(), claims)
   const exp = Number(claims['exp']) * 1000
@@ -417,7 +410,7 @@ test('VF-13 a tolerance is as long as the options say, at most five minutes', as
 })
 
 test('VF-13 exp is required and a number', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   for (const exp of [undefined, null, '9999999999', '', true, [], [9e9], {}, 0, -1, -1e308]) {
     await refuseClaims(t, app, { exp }, 'ERR_TOKEN_CLAIMS')
   }
@@ -433,7 +426,7 @@ test('VF-13 VF-25 a clock that answers no number lets nobody in', async (t) => {
 })
 
 test('VF-14 exp is plausible beside iat', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const iat = Math.floor(app.clock() / 1000)
   await acceptClaims(t, app, { exp: iat + 3600 })
   for (const exp of [iat + 3601, iat + 86_400, (iat + 900) * 1000, 1e308, Number.MAX_SAFE_INTEGER, iat, iat - 1]) {
@@ -450,7 +443,7 @@ test('VF-14 exp is plausible beside iat', async (t) => {
 })
 
 test('VF-15 nbf is honoured when it is there', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const now = Math.floor(app.clock() / 1000)
   for (const nbf of [now - 60, now, now + 5]) await acceptClaims(t, app, { nbf })
   for (const nbf of [now + 6, now + 60, now + 899]) await refuseClaims(t, app, { nbf }, 'ERR_TOKEN_NOT_YET_VALID')
@@ -465,7 +458,7 @@ test('VF-15 nbf is honoured when it is there', async (t) => {
 const issuedAt = (iat: number): Json => ({ iat, exp: iat + 900, iat_ms: undefined, auth_time: undefined })
 
 test('VF-16 iat is required, a number, and not in the future', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const now = Math.floor(app.clock() / 1000)
   for (const iat of [now - 800, now, now + 5]) await acceptClaims(t, app, issuedAt(iat))
   for (const iat of [now + 6, now + 60, now + 99_999])
@@ -473,14 +466,20 @@ test('VF-16 iat is required, a number, and not in the future', async (t) => {
   for (const iat of [undefined, null, 'x', String(now), [], {}, true, 0, -1]) {
     await refuseClaims(t, app, { iat, iat_ms: undefined, auth_time: undefined }, 'ERR_TOKEN_CLAIMS')
   }
-  // The kit's own exact time must be of the same second: revocation by subject goes by it.
-  for (const iatMs of [app.clock() + 1000, app.clock() - 1000, 0, -1, 1e308, String(app.clock()), null]) {
+  // The kit's own exact time is never before iat's second: revocation by subject goes by it. It may be later, by no more
+  // than a year.
+  const year = 365 * 86_400
+  for (const iatMs of [now * 1000, app.clock() + 1000, app.clock() + 86_400_000, (now + year) * 1000]) {
+    await acceptClaims(t, app, { iat_ms: iatMs })
+  }
+  const [early, late] = [now * 1000 - 1, (now + year) * 1000 + 1]
+  for (const iatMs of [early, late, app.clock() - 1000, 0, -1, 1e308, app.clock() + 0.5, String(app.clock()), null]) {
     await refuseClaims(t, app, { iat_ms: iatMs }, 'ERR_TOKEN_CLAIMS')
   }
 })
 
 test('VF-17 sub, jti and sid are short strings, not objects, arrays or numbers', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const bad = [undefined, null, '', 1, true, {}, { $ne: null }, ['u'], [['u']], 'a\0', 'a\nb', 'x'.repeat(256)]
   for (const value of bad) {
     await refuseClaims(t, app, { sub: value }, 'ERR_TOKEN_CLAIMS')
@@ -510,7 +509,7 @@ const spoil = (text: string): Uint8Array[] => [
 ]
 
 test('VF-18 header and payload are JSON objects in UTF-8, to the last byte', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { claims, cookie } = validClaims(app)
   const [header, payload] = [JSON.stringify(validHeader()), JSON.stringify(claims)]
   for (const [i, bytes] of spoil(payload).entries()) {
@@ -527,7 +526,7 @@ test('VF-18 header and payload are JSON objects in UTF-8, to the last byte', asy
 const add = (text: string, member: string): string => `${text.slice(0, -1)},${member}}`
 
 test('VF-19 a member name that comes twice is refused, also spelt with escapes, also further down', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { claims, cookie } = validClaims(app)
   const [header, payload] = [JSON.stringify(validHeader()), JSON.stringify(claims)]
   const names = ['"sub":"admin"', '"sub":"alice"', '"\\u0073ub":"admin"', '"exp":9999999999', '"fgp":"x"', '"jti":"y"']
@@ -546,7 +545,7 @@ test('VF-19 a member name that comes twice is refused, also spelt with escapes, 
 
 test('VF-20 claims are frozen, have no prototype, and never reach one', async (t) => {
   const facts: unknown[] = []
-  const app = await startApp(t, {
+  const app = await openTestApp(t, {
     mount: (_koa, kit, router) => {
       router.get('/facts', kit.protect(), (ctx) => {
         const { claims } = ctx.state.auth
@@ -562,7 +561,7 @@ test('VF-20 claims are frozen, have no prototype, and never reach one', async (t
     await assertRefused(t, app, () => app.me(signWith(member), cookie), 'ERR_TOKEN_MALFORMED', member)
   }
   const token = signWith('"constructor":{"prototype":{"admin":true}}')
-  const response = await app.request('GET', '/facts', { Authorization: `Bearer ${token}`, Cookie: cookie })
+  const response = await app.request('GET', '/facts', bearer({ token, cookie }))
   t.is(response.status, 200)
   t.deepEqual(facts, [null, true, undefined, undefined])
   t.is(({} as Json)['admin'], undefined)
@@ -570,7 +569,7 @@ test('VF-20 claims are frozen, have no prototype, and never reach one', async (t
 
 // That no code decodes without verifying is asserted in test/structure.test.ts.
 test('VF-21 every request is verified: an unsigned or badly signed token says nothing', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   t.is((await app.me(token, cookie)).status, 200)
   const [h = '', p = '', s = ''] = token.split('.')
@@ -592,13 +591,12 @@ test('VF-21 every request is verified: an unsigned or badly signed token says no
 })
 
 test('VF-22 a thousand badly signed tokens cause no store call and at most fifty events a second', async (t) => {
-  const clock = createClock()
-  const { store, calls } = watchedStore(memoryStore({ clock }))
-  const app = await startApp(t, { store, testClock: clock })
+  const app = await openFaultyApp(t)
+  const { store } = app
   const { token, cookie } = await app.login()
   t.is((await app.me(token, cookie)).status, 200)
-  t.true((calls.get('get') ?? 0) > 0) // what is counted is what the app uses
-  calls.clear()
+  t.true(store.calls.length > 0) // what is noted is what the app uses
+  store.calls.length = 0
   app.seen.length = 0
   app.handled.count = 0
   const { claims } = validClaims(app)
@@ -619,13 +617,13 @@ test('VF-22 a thousand badly signed tokens cause no store call and at most fifty
     )
     t.true(answers.every(({ status }, j) => status === (j === 18 ? 204 : 401)))
   }
-  t.deepEqual([...calls], [])
+  t.deepEqual(store.calls, [])
   t.is(app.handled.count, 0)
   t.is(codesOf(app.seen).filter((code) => code === 'ERR_TOKEN_SIGNATURE').length, 50)
 })
 
 test('VF-22 nothing of a claim is looked at, or told, before the signature is right', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { cookie, sid } = await app.login()
   const { claims } = validClaims(app, { sub: 'victim', sid, exp: 1, iss: 'https://evil.example' })
   const token = forge(validHeader(), claims, signatureOf('another text'))
@@ -664,7 +662,7 @@ test('VF-23 weak, unfit or foreign keys are refused when they are loaded', async
 
 // Serial, since it measures the time of the whole process.
 test.serial('VF-24 a token is measured before it is looked into', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { claims, cookie } = validClaims(app)
   const sized = (size: number): string => {
     const bare = sign(validHeader(), { ...claims, pad: '' })
@@ -677,26 +675,24 @@ test.serial('VF-24 a token is measured before it is looked into', async (t) => {
   t.is((await app.me('x'.repeat(20_000), cookie)).status, 431)
   const verifier = await createUnit()
   const huge = sized(8_000_000)
-  const start = process.cpuUsage()
-  t.is(await codeOf(verifier.verify({ token: huge, fingerprints: [] })), 'ERR_TOKEN_TOO_LARGE')
-  t.is(await codeOf(verifier.verify({ token: '.'.repeat(8_000_000), fingerprints: [] })), 'ERR_TOKEN_TOO_LARGE')
-  t.true(process.cpuUsage(start).user < 50_000)
+  for (const token of [huge, '.'.repeat(8_000_000)]) {
+    const cost = await leastCost(50, async () => {
+      t.is(await codeOf(verifier.verify({ token, fingerprints: [] })), 'ERR_TOKEN_TOO_LARGE')
+    })
+    t.true(cost < 50, `took ${cost} ms`)
+  }
 })
 
 const nest = (depth: number): Part => JSON.parse('['.repeat(depth) + ']'.repeat(depth)) as Part
 
 test('VF-24 JSON nests sixteen deep at most', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   await acceptClaims(t, app, { deep: nest(15) })
   for (const depth of [16, 17, 1000, 2000]) await refuseClaims(t, app, { deep: nest(depth) }, 'ERR_TOKEN_MALFORMED')
   const { claims, cookie } = validClaims(app)
   const token = sign(validHeader({ deep: nest(16) }), claims)
   await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_MALFORMED')
 })
-
-const fail = (): never => {
-  throw new Error('injected fault')
-}
 
 test('VF-25 a verifier whose parts fail rejects', async (t) => {
   const { claims, fingerprint } = validClaims({ clock: createClock() })
@@ -708,7 +704,7 @@ test('VF-25 a verifier whose parts fail rejects', async (t) => {
   }
   for (const [label, fault] of Object.entries(faults)) {
     const verifier = await createUnit(fault)
-    t.is(await codeOf(verifier.verify(credentials)), 'Error: injected fault', label)
+    t.is(await codeOf(verifier.verify(credentials)), `Error: ${FAULT}`, label)
   }
   t.is(await codeOf((await createUnit()).verify(credentials)), 'passed')
 })
@@ -726,33 +722,31 @@ async function assertUnavailable(
   t.is(response.headers['retry-after'], '5', label)
   t.is(response.headers['cache-control'], 'no-store', label)
   t.deepEqual(response.cookies, [], label)
-  t.false(response.text.includes('injected'), label)
+  t.false(response.text.includes(FAULT), label)
   t.is(app.handled.count, 0, label)
 }
 
 test('VF-25 a key set that throws closes every door', async (t) => {
   const fault: Fault = { broken: false }
-  const app = await startApp(t, { keys: faultyKeys(await createKeySet({ keys: [privateJwk] }), fault) })
+  const app = await openTestApp(t, { keys: faultyKeys(await createKeySet({ keys: [privateJwk] }), fault) })
   const { token, cookie } = await app.login()
-  const bearer = { Authorization: `Bearer ${token}`, Cookie: cookie }
   fault.broken = true
   await assertUnavailable(t, app, () => app.me(token, cookie), 'me')
   // Saying that a session has ended which has not would be worse than an error.
-  await assertUnavailable(t, app, () => app.request('POST', '/auth/logout', bearer), 'logout')
+  await assertUnavailable(t, app, () => app.request('POST', '/auth/logout', bearer({ token, cookie })), 'logout')
   fault.broken = false
   t.is((await app.me(token, cookie)).status, 200)
 })
 
 test('VF-25 a clock that throws closes every door, to good tokens and bad ones', async (t) => {
   const fault: Fault = { broken: false }
-  const app = await startApp(t, { testClock: faultyClock(fault) })
+  const app = await openTestApp(t, { testClock: faultyClock(fault) })
   const { token, cookie } = await app.login()
-  const bearer = { Authorization: `Bearer ${token}`, Cookie: cookie }
   const body = JSON.stringify({ sub: 'alice', password: 'correct' })
   const bad = token.slice(0, -4)
   fault.broken = true
   await assertUnavailable(t, app, () => app.me(token, cookie), 'me')
-  await assertUnavailable(t, app, () => app.request('POST', '/auth/logout', bearer), 'logout')
+  await assertUnavailable(t, app, () => app.request('POST', '/auth/logout', bearer({ token, cookie })), 'logout')
   await assertUnavailable(
     t,
     app,
@@ -766,7 +760,7 @@ test('VF-25 a clock that throws closes every door, to good tokens and bad ones',
 
 test('VF-25 a clock that answers no number closes every door', async (t) => {
   const fault: Fault = { broken: false }
-  const app = await startApp(t, { testClock: faultyClock(fault, () => NaN) })
+  const app = await openTestApp(t, { testClock: faultyClock(fault, () => NaN) })
   const { token, cookie } = await app.login()
   fault.broken = true
   app.handled.count = 0
@@ -775,46 +769,37 @@ test('VF-25 a clock that answers no number closes every door', async (t) => {
 })
 
 test('VF-25 a store that fails, verb by verb, never ends in a 2xx for what needs it', async (t) => {
-  const clock = createClock()
-  const { store, broken } = watchedStore(memoryStore({ clock }))
-  const app = await startApp(t, { store, testClock: clock })
+  const app = await openFaultyApp(t)
+  const { store } = app
   const json = { 'Content-Type': 'application/json' }
-  const attempts: readonly [Verb, string, (bearer: Readonly<Record<string, string>>) => ReturnType<TestApp['me']>][] = [
-    ['get', 'me', (bearer) => app.request('GET', '/me', bearer)],
-    ['set', 'logout', (bearer) => app.request('POST', '/auth/logout', bearer)],
-    ['delete', 'logout', (bearer) => app.request('POST', '/auth/logout', bearer)],
+  const attempts: readonly [Verb, string, (headers: Readonly<Record<string, string>>) => ReturnType<TestApp['me']>][] =
     [
-      'add',
-      'login',
-      () => app.request('POST', '/auth/login', json, JSON.stringify({ sub: 'bob', password: 'correct' })),
-    ],
-  ]
+      ['get', 'me', (headers) => app.request('GET', '/me', headers)],
+      ['set', 'logout', (headers) => app.request('POST', '/auth/logout', headers)],
+      ['delete', 'logout', (headers) => app.request('POST', '/auth/logout', headers)],
+      [
+        'add',
+        'login',
+        () => app.request('POST', '/auth/login', json, JSON.stringify({ sub: 'bob', password: 'correct' })),
+      ],
+    ]
   for (const [verb, label, send] of attempts) {
     const { token, cookie } = await app.login()
     app.seen.length = 0
-    broken.add(verb)
-    await assertUnavailable(
-      t,
-      app,
-      () => send({ Authorization: `Bearer ${token}`, Cookie: cookie }),
-      `${verb} ${label}`,
-    )
+    store.broken.add(verb)
+    await assertUnavailable(t, app, () => send(bearer({ token, cookie })), `${verb} ${label}`)
     t.deepEqual(codesOf(app.seen), ['ERR_STORE_UNAVAILABLE'], verb)
-    broken.delete(verb)
+    store.broken.delete(verb)
     // A revocation that the store did not take holds in this process all the same.
     t.is((await app.me(token, cookie)).status, label === 'logout' ? 401 : 200, verb)
   }
 })
 
 test('VF-25 a listener that throws changes no decision', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { token, cookie } = await app.login()
-  app.kit.events.on('token_rejected', () => {
-    throw new Error('injected fault')
-  })
-  app.kit.events.on('sidejack', () => {
-    throw new Error('injected fault')
-  })
+  app.kit.events.on('token_rejected', fail)
+  app.kit.events.on('sidejack', fail)
   const warned = once(process, 'warning')
   await assertRefused(t, app, () => app.me(`${token.slice(0, -4)}AAAA`, cookie), 'ERR_TOKEN_SIGNATURE')
   await assertRefused(t, app, () => app.me(token), 'ERR_FINGERPRINT_MISSING')
@@ -823,7 +808,7 @@ test('VF-25 a listener that throws changes no decision', async (t) => {
 
 // JWE mode, and nesting with it, is not here: the kit only verifies JWS now.
 test('VF-28 an encrypted token is refused, whatever is inside', async (t) => {
-  const app = await startApp(t)
+  const app = await openTestApp(t)
   const { claims, cookie } = validClaims(app)
   const secret = Buffer.alloc(32, 7)
   const insides = [JSON.stringify(claims), sign(validHeader(), claims)]
