@@ -3,7 +3,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 
 import test from 'ava'
-import type { JWK } from 'jose'
 
 import { createKeySet, generateKey, importKey } from '../../src/index.ts'
 import { selfSign } from '../helpers/self-signed.ts'
