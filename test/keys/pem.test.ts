@@ -57,3 +57,9 @@ test('what is neither text nor bytes nor an object is no key, and is not repeate
     t.regex(error?.message ?? '', /^key: expected PEM, OpenSSH, JWK or JWK Set, got /)
   }
 })
+
+test('a key that was imported is taken as it is', async (t) => {
+  const key = await importKey(own.privateKey)
+  t.is(await importKey(key), key)
+  t.is((await createKeySet({ keys: [key] })).active, key)
+})
