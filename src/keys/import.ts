@@ -62,14 +62,16 @@ export async function importKeys(input: KeyInput, wanted: WantedAlgorithm): Prom
     if (isSecret) return [await createSecretKey(input, wanted)]
     return importText(Buffer.from(input).toString('utf8'), wanted)
   }
-  if (input instanceof KeyObject) {
-    return [input.type === 'secret' ? await createSecretKey(input.export(), wanted) : await createKey(input, wanted)]
-  }
+  if (input instanceof KeyObject) return [await importKeyObject(input, wanted)]
   if (typeof input !== 'object' || input === null) throw unreadable(describeKind(input))
   if (isKey(input)) return [input]
   // The casts hold for what the branches look at; jwk.ts checks every member that it uses.
   if ('keys' in input && Array.isArray(input.keys)) return importJwks(input.keys as JWK[], wanted)
   return [await importJwk(input as JWK, wanted)]
+}
+
+function importKeyObject(key: KeyObject, wanted: WantedAlgorithm): Promise<Key> {
+  return key.type === 'secret' ? createSecretKey(key.export(), wanted) : createKey(key, wanted)
 }
 
 async function importText(text: string, wanted: WantedAlgorithm): Promise<Key[]> {

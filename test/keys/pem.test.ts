@@ -61,5 +61,5 @@ test('what is neither text nor bytes nor an object is no key, and is not repeate
 test('a key that was imported is taken as it is', async (t) => {
   const key = await importKey(own.privateKey)
   t.is(await importKey(key), key)
-  t.is((await createKeySet({ keys: [key] })).active, key)
+  t.deepEqual((await createKeySet({ keys: [key] })).keys, [key])
 })
