@@ -5,8 +5,10 @@ import { gzipSync } from 'node:zlib'
 
 import test from 'ava'
 
-import { bearer, codesOf, createTestApp, createClock } from '../helpers/app.ts'
+import { createKeySet, generateKey } from '../../src/index.ts'
+import { bearer, codesOf, createClock, createTestApp, privateJwk } from '../helpers/app.ts'
 import { fail } from '../helpers/faulty.ts'
+import { sign, validClaims, validHeader } from '../helpers/forge.ts'
 import { sendRaw } from '../helpers/raw.ts'
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
@@ -159,4 +161,16 @@ test('CS-01 a login that another site sends the browser back to, as with OAuth, 
   const arriving = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' }
   t.is((await app.request('GET', '/callback', arriving)).status, 200)
   t.is((await app.request('POST', '/callback', arriving)).status, 403)
+})
+
+test('RV-09 a leaked key that is revoked ends nobody else either, by logging out with a forged pair', async (t) => {
+  const leaked = await generateKey()
+  const app = await createTestApp({ keys: await createKeySet({ keys: [privateJwk, leaked] }) })
+  t.teardown(app.close)
+  const victim = await app.login()
+  const { claims, cookie } = validClaims(app, { sid: victim.sid })
+  const forged = bearer({ token: sign(validHeader({ kid: leaked.kid }), claims, leaked), cookie })
+  await app.kit.revoke({ kid: String(leaked.kid) })
+  t.is((await app.request('POST', '/auth/logout', forged)).status, 204)
+  t.is((await app.me(victim.token, victim.cookie)).status, 200)
 })
