@@ -3,14 +3,15 @@
 
 import { jwtVerify } from 'jose'
 import { createKeySet, memoryStore } from 'koa-holdfast'
-import { Bench } from 'tinybench'
 
 import { createRevocationList } from '../src/revocation.ts'
 import { createSessions } from '../src/sessions.ts'
 import { createEvents } from '../src/events.ts'
 import { createVerifier } from '../src/verifier.ts'
 
-const ROUNDS = 7
+const BATCH = 192
+const BATCHES = 101
+const WARM_UP = 20
 const issuer = 'https://app.example'
 const settings = {
   issuer,
@@ -40,29 +41,32 @@ const verifyJose = (): Promise<unknown> =>
 
 await Promise.all([verifyKit(), verifyJose()]) // both accept it, or this throws
 
-const ratios: number[] = []
-const times = { jose: [] as number[], kit: [] as number[] }
-for (let round = 0; round < ROUNDS; round += 1) {
-  const bench = new Bench({ time: 400, warmupTime: 100 }).add('jose', verifyJose).add('kit', verifyKit)
-  await bench.run()
-  const [jose = Number.NaN, kit = Number.NaN] = bench.tasks.map((task) =>
-    task.result.state === 'completed' ? task.result.latency.p50 * 1000 : Number.NaN,
-  )
-  times.jose.push(jose)
-  times.kit.push(kit)
-  ratios.push(kit / jose)
-  console.log(
-    `round ${round + 1} of ${ROUNDS}: jose ${jose.toFixed(1)} µs, kit ${kit.toFixed(1)} µs, ratio ${(kit / jose).toFixed(3)}`,
-  )
+/** Microseconds a call, over a batch of calls of which so many are under way at once. */
+async function time(work: () => Promise<unknown>, inFlight: number): Promise<number> {
+  const start = process.hrtime.bigint()
+  for (let i = 0; i < BATCH; i += inFlight) await Promise.all(Array.from({ length: inFlight }, work))
+  return Number(process.hrtime.bigint() - start) / 1000 / BATCH
 }
 
-const median = (values: number[]): number =>
+const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-console.log(`Node ${process.version}, ES256, ${accessToken.length} bytes, one at a time, median of ${ROUNDS} rounds`)
-console.log(
-  `bare jose.jwtVerify ${median(times.jose).toFixed(1)} µs; the kit, everything checked ${median(times.kit).toFixed(1)} µs`,
-)
-console.log(
-  `ratio ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})`,
-)
+/** In turns and in small batches, so that a machine whose speed drifts slows both; the ratio is taken pair by pair. */
+async function compare(title: string, inFlight: number): Promise<void> {
+  const jose: number[] = []
+  const kit: number[] = []
+  for (let batch = -WARM_UP; batch < BATCHES; batch += 1) {
+    const [one, other] = [await time(verifyJose, inFlight), await time(verifyKit, inFlight)]
+    if (batch < 0) continue
+    jose.push(one)
+    kit.push(other)
+  }
+  const ratios = kit.map((other, i) => other / (jose[i] ?? Number.NaN)).toSorted((a, b) => a - b)
+  const at = (share: number): string => (ratios[Math.floor(ratios.length * share)] ?? Number.NaN).toFixed(2)
+  const times = `jose.jwtVerify ${median(jose).toFixed(1)} µs, the kit ${median(kit).toFixed(1)} µs`
+  console.log(`${title}: ${times}, ratio ${at(0.5)} (half of the pairs within ${at(0.25)} and ${at(0.75)})`)
+}
+
+console.log(`Node ${process.version}, ES256, ${accessToken.length} bytes, every check of the kit, ${BATCHES} pairs`)
+await compare('one at a time', 1)
+await compare('64 in flight', 64)
