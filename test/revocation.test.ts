@@ -739,8 +739,8 @@ test('RV-21 the list answers what a plain array of everything ever revoked answe
       let wentBack = false
 
       async function revoke(kind: Revoked['kind'], target: string, before?: number): Promise<void> {
-        revoked.push({ kind, name: target, cutoff: before ?? clock() })
-        await list.add({ [kind]: target, ...(before !== undefined && { before }) } as RevocationTarget)
+        const cutoff = await list.add({ [kind]: target, ...(before !== undefined && { before }) } as RevocationTarget)
+        revoked.push({ kind, name: target, cutoff })
       }
 
       for (const one of commands) {
@@ -749,6 +749,8 @@ test('RV-21 the list answers what a plain array of everything ever revoked answe
         else if (one.kind === 'before') await revoke('sub', one.name, clock() - one.ago)
         else if (one.kind === 'issue') {
           const { kind: _, lifetime, exact, ...names } = one
+          // Sessions and tokens are drawn anew each time, so none bears a name that was revoked before.
+          if (revoked.some(({ kind, name: old }) => (kind === 'sid' || kind === 'jti') && names[kind] === old)) continue
           const iat = Math.floor(clock() / 1000)
           tokens.push({ iss: ISSUER, ...names, iat, exp: iat + lifetime, ...(exact && { iat_ms: clock() }) })
         } else await revoke(one.kind, one.name)
@@ -759,15 +761,17 @@ test('RV-21 the list answers what a plain array of everything ever revoked answe
           if ((token.exp + clockTolerance) * 1000 <= clock()) continue
           const expected = isRevokedInModel(revoked, token)
           // Never missed. Refused without need only where the clock went back over what may have been forgotten.
-          if (expected) t.true(list.has(token))
-          else if (!wentBack) t.false(list.has(token))
-          if (!wentBack) t.is(restarted.has(token), expected)
+          // Thrown rather than asserted, so that a failure comes with its shortest example and its seed.
+          if (expected && !list.has(token)) throw new Error('missed')
+          if (!wentBack && list.has(token) !== expected) throw new Error('refused without need')
+          if (!wentBack && restarted.has(token) !== expected) throw new Error('another answer after a restart')
         }
         restarted.close()
       }
     }),
     { numRuns: 150 },
   )
+  t.pass()
 })
 
 // RV-06, RV-07, RV-08 not here: there is no revocation endpoint and no refresh token yet.
