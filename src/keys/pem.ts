@@ -37,7 +37,7 @@ export function readPem(blocks: readonly string[]): KeyObject {
   }
   const key = parse(pem)
   const others = blocks.filter((block) => block !== pem && /PUBLIC KEY|BEGIN CERTIFICATE/.test(block)).map(parse)
-  // Of a chain the first certificate counts; what lies beside a private key must be about that key.
+  // Beside a private key one of the others must be its own: a chain holds those of its issuers as well.
   if (privateKeys.length > 0 && others.length > 0 && !others.some((other) => other.equals(createPublicKey(key)))) {
     throw new TypeError('key: expected a private key and its own certificate, got those of two keys')
   }

@@ -51,8 +51,8 @@ export function createRefusals(options: {
     const now = clock()
     if (Math.abs(now - window.start) >= REVOCATION_WINDOW) window = { start: now, subjects: [] }
     const { subjects } = window
-    if (subjects.length >= REVOCATIONS || subjects.filter((one) => one === sub).length >= REVOCATIONS_OF_ONE)
-      return false
+    const ofOne = subjects.filter((one) => one === sub)
+    if (subjects.length >= REVOCATIONS || ofOne.length >= REVOCATIONS_OF_ONE) return false
     subjects.push(sub)
     return true
   }
