@@ -1,10 +1,11 @@
 // The revocation list: what is revoked and until when. The store keeps it; this process looks it up in its own copy,
 // which it loads before it serves and which the store's `watch` keeps up to date. Nothing is ever taken off the list:
-// an entry goes when every token it could stop has expired.
+// an entry goes when every token it could stop has expired. How old the copy may be before it is not believed is a policy.
 
 import { SessionError } from './errors.ts'
 import { createExpiringMap } from './expiring-map.ts'
-import { NEVER, type NewRecord, type Store } from './store/store.ts'
+import type { Outbox } from './outbox.ts'
+import { NEVER, type NewRecord, type Store, type Watch } from './store/store.ts'
 import { describe } from './describe.ts'
 import type { Clock, Milliseconds, Seconds } from './time.ts'
 
@@ -30,10 +31,26 @@ export interface RevocableToken {
   readonly exp: Seconds
 }
 
+/** What happens when the list is older than it may be: every token is refused, or believed for so long. */
+export type StalePolicy = 'reject' | { readonly openFor: Seconds }
+
+/** Hears what was revoked: a session, a subject, a token or a key, and its name. */
+export type RevocationListener = (kind: 'sid' | 'sub' | 'jti' | 'kid', name: string) => void
+
 /** The list of one kit. */
 export interface RevocationList {
   /** Whether the token is revoked. In process, without a store call. */
   has(token: RevocableToken): boolean
+  /** Whether something revokes the token, live or expired. Of what has expired, entries may be gone. */
+  isListed(token: Omit<RevocableToken, 'exp'>): boolean
+  /**
+   * Checks how old this process's copy is: it is right about what it has, but may lack what others wrote since.
+   *
+   * @throws SessionError with ERR_REVOCATIONS_STALE when it is too old for the policy
+   */
+  assertFresh(policy: StalePolicy): void
+  /** Whether the session is revoked. */
+  hasSession(sid: string): boolean
   /** Whether the key is revoked. */
   hasKey(kid: string): boolean
   /** Until when the subject's tokens are revoked; 0 when they are not. */
@@ -45,14 +62,21 @@ export interface RevocationList {
    * @throws SessionError with ERR_STORE_UNAVAILABLE when the store did not take it; it holds in this process all the same
    */
   add(target: RevocationTarget): Promise<Milliseconds>
-  /** Calls `listener` with each subject that is revoked from now on. */
-  watchSubjects(listener: (sub: string) => void): () => void
+  /**
+   * Revokes a token that is good for one use; tells whether it was the first.
+   *
+   * @throws SessionError with ERR_STORE_UNAVAILABLE when the store cannot say
+   */
+  consume(jti: string): Promise<boolean>
+  /** Calls `listener` with each entry from now on, in whatever process it was made. */
+  watch(listener: RevocationListener): () => void
   /** How many entries this process holds. */
   readonly size: number
   close(): void
 }
 
 // Each cut-off has its own record, so that no later write can shorten it.
+const KINDS = /^(sid|sub|jti|kid) ([^]*)$/
 const CUTOFF = /^sub ([^]+)@(\d{1,16})$/
 
 /**
@@ -67,24 +91,27 @@ export async function createRevocationList(options: {
   readonly clock: Clock
   readonly retention: Seconds
   readonly clockTolerance: Seconds
+  /** How old the copy may be. */
+  readonly maxStaleness: Seconds
+  /** Where what the store did not take waits. */
+  readonly outbox: Outbox
 }): Promise<RevocationList> {
-  const { issuer, store, clock, retention, clockTolerance } = options
-  const entries = createExpiringMap(clock)
-  const subjectListeners = new Set<(sub: string) => void>()
-
-  const keyOf = {
-    jti: (jti: string) => `jti ${issuer} ${jti}`,
-    sid: (sid: string) => `sid ${sid}`,
-    sub: (sub: string) => `sub ${sub}`,
-    kid: (kid: string) => `kid ${kid}`,
-  }
+  const { issuer, store, clock, retention, clockTolerance, maxStaleness, outbox } = options
+  // What stands before the name in the key of a record.
+  const prefixes = { jti: `jti ${issuer} `, sid: 'sid ', sub: 'sub ', kid: 'kid ' }
+  const entries = createExpiringMap(clock, { idPrefixes: [prefixes.sid, prefixes.jti], span: retention * 1000 })
+  const listeners = new Set<RevocationListener>()
 
   function load({ key, expires }: NewRecord): void {
     const [, sub, cutoff = '0'] = CUTOFF.exec(key) ?? []
     // What is no record of this list must not take it apart.
     if (!Number.isSafeInteger(expires) || (sub === undefined && key.startsWith('sub '))) return
-    entries.add(sub === undefined ? key : keyOf.sub(sub), { expires, cutoff: Number(cutoff) })
-    if (sub !== undefined) for (const listener of subjectListeners) listener(sub)
+    entries.add(sub === undefined ? key : prefixes.sub + sub, { expires, cutoff: Number(cutoff) })
+    const [, kind, name = ''] = KINDS.exec(key) ?? []
+    // A token's name is its issuer's and its own; the issuer is an origin, without a space.
+    const own = sub ?? (kind === 'jti' ? name.slice(name.indexOf(' ') + 1) : name)
+    // The cast holds: the expression names the kinds.
+    for (const listener of listeners) listener(kind as 'sid', own)
   }
 
   function toRecord(target: RevocationTarget): NewRecord & { readonly cutoff: Milliseconds } {
@@ -93,43 +120,86 @@ export async function createRevocationList(options: {
     // From the latest time there was: a token that was issued before the clock went back must not outlive this.
     const expires = entries.latest + retention * 1000
     const record = (key: string) => ({ key, value: null, expires, cutoff: 0 })
-    if ('jti' in target) return record(keyOf.jti(target.jti))
-    if ('sid' in target) return record(keyOf.sid(target.sid))
+    if ('jti' in target) return record(prefixes.jti + target.jti)
+    if ('sid' in target) return record(prefixes.sid + target.sid)
     // Whoever holds a leaked key can sign a fresh token at any time, so this one stays.
-    if ('kid' in target) return { ...record(keyOf.kid(target.kid)), expires: NEVER }
+    if ('kid' in target) return { ...record(prefixes.kid + target.kid), expires: NEVER }
     const { sub, before } = target
     // Without a time it is later than every cut-off before, and so than every token that was issued past one.
     const cutoff = before === undefined ? Math.max(clock(), cutoffOf(sub) + 1) : Number(before)
-    return { ...record(`${keyOf.sub(sub)}@${cutoff}`), cutoff }
+    return { ...record(`${prefixes.sub}${sub}@${cutoff}`), cutoff }
   }
 
   function cutoffOf(sub: string): Milliseconds {
     entries.purge()
-    return entries.get(keyOf.sub(sub))?.cutoff ?? 0
+    return entries.cutoff(prefixes.sub, sub)
   }
 
-  // First watch, then read: what is written in between is seen twice, which does no harm, and never missed.
-  const unwatch = await store.watch?.('revocation', load)
-  for await (const record of store.list('revocation')) load(record)
+  function isListed(token: Omit<RevocableToken, 'exp'>): boolean {
+    // Without the exact time a token counts as issued at the start of its second: it is refused rather than missed.
+    const issued = token.iat_ms ?? Math.floor(token.iat) * 1000
+    return (
+      entries.has(prefixes.sid, token.sid) ||
+      entries.has(prefixes.jti, token.jti) ||
+      issued <= cutoffOf(token.sub) ||
+      entries.has(prefixes.kid, token.kid)
+    )
+  }
+
+  const watch = store.watch === undefined ? await readOnce() : await store.watch(load)
+
+  /** What others have written by now counts for what is decided now. */
+  function sync(): void {
+    watch.sync?.()
+  }
+
+  /** Without a watch this process is the only one that writes. */
+  async function readOnce(): Promise<Watch> {
+    for await (const record of store.list('revocation')) load(record)
+    return { age: () => 0, stop() {} }
+  }
 
   return {
     has(token) {
+      sync()
       entries.purge()
-      // Without the exact time a token counts as issued at the start of its second: it is refused rather than missed.
-      const issued = token.iat_ms ?? Math.floor(token.iat) * 1000
-      return (
-        entries.hasForgotten((token.exp + clockTolerance) * 1000) ||
-        entries.get(keyOf.sid(token.sid)) !== undefined ||
-        entries.get(keyOf.jti(token.jti)) !== undefined ||
-        issued <= cutoffOf(token.sub) ||
-        entries.get(keyOf.kid(token.kid)) !== undefined
-      )
+      return entries.hasForgotten((token.exp + clockTolerance) * 1000) || isListed(token)
     },
-    hasKey: (kid) => entries.get(keyOf.kid(kid)) !== undefined,
-    cutoff: cutoffOf,
-    watchSubjects(listener) {
-      subjectListeners.add(listener)
-      return () => subjectListeners.delete(listener)
+    isListed(token) {
+      sync()
+      return isListed(token)
+    },
+    assertFresh(policy) {
+      const age = watch.age()
+      // Not `>`: what is no number is too old.
+      if (!(age <= (policy === 'reject' ? maxStaleness : policy.openFor) * 1000)) {
+        throw new SessionError('ERR_REVOCATIONS_STALE')
+      }
+    },
+    hasSession(sid) {
+      sync()
+      return entries.has(prefixes.sid, sid)
+    },
+    hasKey(kid) {
+      sync()
+      return entries.has(prefixes.kid, kid)
+    },
+    cutoff(sub) {
+      sync()
+      return cutoffOf(sub)
+    },
+    async consume(jti) {
+      const { cutoff: _, ...record } = toRecord({ jti })
+      load(record)
+      try {
+        return await store.add('revocation', record)
+      } catch (cause) {
+        throw new SessionError('ERR_STORE_UNAVAILABLE', { cause })
+      }
+    },
+    watch(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     },
     async add(target) {
       const { cutoff, ...record } = toRecord(target)
@@ -137,14 +207,18 @@ export async function createRevocationList(options: {
       try {
         await store.set('revocation', record)
       } catch (cause) {
-        throw new SessionError('ERR_STORE_UNAVAILABLE', { detail: 'the revocation holds in this process only', cause })
+        outbox.add(`revoke ${record.key}`, () => store.set('revocation', record), record.expires)
+        throw new SessionError('ERR_STORE_UNAVAILABLE', {
+          detail: 'the revocation holds in this process only, for now',
+          cause,
+        })
       }
       return cutoff
     },
     get size() {
       return entries.size
     },
-    close: () => unwatch?.(),
+    close: () => watch.stop(),
   }
 }
 

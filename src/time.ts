@@ -39,6 +39,25 @@ export function parseDuration(value: unknown, name: string, limits: { min?: Seco
   return seconds
 }
 
+/**
+ * Reads a duration option that may be shorter than a second.
+ *
+ * @param value - seconds, or a number with a unit
+ * @returns whole milliseconds
+ * @throws TypeError when the value is no duration, is not whole milliseconds, or is out of range
+ */
+export function parseMilliseconds(
+  value: unknown,
+  name: string,
+  { min, max }: { readonly min: Milliseconds; readonly max: Milliseconds },
+): Milliseconds {
+  const milliseconds = Math.round((toSeconds(value) ?? NaN) * 1000)
+  if (milliseconds >= min && milliseconds <= max) return milliseconds
+  throw new TypeError(
+    `${name}: expected seconds, or a number with a unit, from ${min} ms to ${max} ms, got ${describe(value)}`,
+  )
+}
+
 function toSeconds(value: unknown): Seconds | undefined {
   if (typeof value === 'number') return value
   if (typeof value !== 'string' || !NUMBER_AND_UNIT.test(value)) return undefined
@@ -51,4 +70,18 @@ function toSeconds(value: unknown): Seconds | undefined {
 /** The instant of `time` as an RFC 7519 NumericDate without its fraction. */
 export function toNumericDate(time: Milliseconds): Seconds {
   return Math.floor(time / 1000)
+}
+
+/**
+ * A clock that does not go back when the other one does: what has expired by it stays expired. Where the other one
+ * answers no number, neither does this one.
+ */
+export function createSteadyClock(clock: Clock): Clock {
+  let latest = 0
+  return () => {
+    const now = clock()
+    if (!Number.isFinite(now)) return NaN
+    if (now > latest) latest = now
+    return latest
+  }
 }

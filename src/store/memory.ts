@@ -13,10 +13,7 @@ const SWEEP_EVERY = 1024
 export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   const { clock = Date.now } = options
   const tables = { session: new Map<string, StoreRecord>(), revocation: new Map<string, StoreRecord>() }
-  const listeners = {
-    session: new Set<(record: NewRecord) => void>(),
-    revocation: new Set<(record: NewRecord) => void>(),
-  }
+  const listeners = new Set<(record: NewRecord) => void>()
   let writes = 0
 
   function read(kind: StoreKind, key: string): StoreRecord | undefined {
@@ -30,7 +27,7 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
     // A copy both ways: a caller who changes what it wrote or read changes nothing in here.
     const stored = { ...structuredClone(record), version: writes }
     tables[kind].set(record.key, stored)
-    for (const listener of listeners[kind]) listener(structuredClone(stored))
+    if (kind === 'revocation') for (const listener of listeners) listener(structuredClone(stored))
   }
 
   function sweep(): void {
@@ -65,13 +62,16 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
         if (record !== undefined) yield record
       }
     },
-    async watch(kind, listener) {
-      listeners[kind].add(listener)
-      return () => listeners[kind].delete(listener)
+    async watch(listener) {
+      listeners.add(listener)
+      for (const key of tables.revocation.keys()) {
+        const record = read('revocation', key)
+        if (record !== undefined) listener(record)
+      }
+      return { age: () => 0, stop: () => void listeners.delete(listener) }
     },
     async close() {
-      listeners.session.clear()
-      listeners.revocation.clear()
+      listeners.clear()
     },
   }
 }

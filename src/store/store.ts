@@ -25,6 +25,19 @@ export interface StoreRecord<V = unknown> extends NewRecord<V> {
 /** An `expires` that never comes. */
 export const NEVER: Milliseconds = Number.MAX_SAFE_INTEGER
 
+/** What follows the revocation list. */
+export interface Watch {
+  /**
+   * Tells at once what has been written by now and not been told yet. Called before each answer, so it may cost one read
+   * of shared memory, and no more; stores that push have none.
+   */
+  sync?(): void
+  /** How long ago the listener was known to have been told everything, in milliseconds; 0 where it cannot be behind. */
+  age(): Milliseconds
+  /** Stops telling. */
+  stop(): void
+}
+
 /**
  * A place for sessions and revocations. Every verb is atomic, also between the processes that share the store,
  * and has taken effect durably (as far as the store is durable) when its promise resolves. A verb that cannot do
@@ -44,10 +57,11 @@ export interface Store {
   /** All records, or those of one group. A snapshot: what changes meanwhile may or may not be in it. */
   list(kind: StoreKind, group?: string): AsyncIterable<StoreRecord>
   /**
-   * Calls `listener` for each record written from now on by anyone who shares the store. Resolves, to the function
-   * that stops it, once nothing can be missed any more. A store without it serves one process only.
+   * Follows the revocation list: calls `listener` for each record there is, and from then on for each that anyone who
+   * shares the store writes. Resolves once everything that was there has been told. A record may be told more than once.
+   * A store without it serves one process only.
    */
-  watch?(kind: StoreKind, listener: (record: NewRecord) => void): Promise<() => void>
+  watch?(listener: (record: NewRecord) => void): Promise<Watch>
   /** Lets go of files, connections and timers. */
   close(): Promise<void>
 }

@@ -3,19 +3,30 @@
 import test, { type ExecutionContext } from 'ava'
 
 import { NEVER, type NewRecord, type Store, type StoreKind, type StoreRecord } from '../../src/index.ts'
+import type { Watch } from '../../src/store/store.ts'
 import { createClock, type TestClock } from '../helpers/app.ts'
+import { findLost, startStoreProcess, type StoreProcess } from '../helpers/store-process.ts'
 
 /** A fresh, empty store. */
 export interface OpenStore {
   readonly store: Store
   /** Another handle on the same data, as another process would have it. @default the same handle */
   readonly other?: Store
+  /** What the module of {@link StoreTraits} opens the same data with; must survive JSON. */
+  readonly options?: unknown
   /** Cleans up what `store.close()` does not. */
   readonly cleanup?: () => Promise<void>
 }
 
+/** What a store can beside the verbs. */
+export interface StoreTraits {
+  /** The URL of a module with `openStore(options, clock?)`, for stores that outlive and are shared by processes. */
+  readonly module?: string
+}
+
 const KINDS: readonly StoreKind[] = ['session', 'revocation']
 const HOUR = 3_600_000
+const PATIENCE_MS = 20_000
 
 /**
  * Tests a store.
@@ -23,22 +34,35 @@ const HOUR = 3_600_000
  * @param name - begins each title
  * @param open - makes a fresh one that follows this clock. It starts at the real time, for stores that let the system
  *   expire records, and is moved by hand
+ * @param traits - what it can beside the verbs
  */
-export function testStoreContract(name: string, open: (clock: TestClock) => Promise<OpenStore>): void {
+export function testStoreContract(
+  name: string,
+  open: (clock: TestClock) => Promise<OpenStore>,
+  { module }: StoreTraits = {},
+): void {
   interface Bench {
     readonly store: Store
     readonly other: Store
+    readonly options: unknown
     readonly clock: TestClock
     /** A record that lives for an hour. */
     record(key: string, value?: unknown, more?: Partial<NewRecord>): NewRecord
   }
 
-  /** One test, run once from each handle and for each table. */
-  function each(title: string, body: (t: ExecutionContext, bench: Bench, kind: StoreKind) => Promise<void>): void {
-    for (const kind of KINDS) {
-      test(`${name}: ${title} (${kind})`, async (t) => {
+  // On a disk, or between processes, one after the other: side by side they would only wait for each other.
+  const run = module === undefined ? test : test.serial
+
+  /** One test, run for each table. */
+  function each(
+    title: string,
+    body: (t: ExecutionContext, bench: Bench, kind: StoreKind) => Promise<void>,
+    kinds: readonly StoreKind[] = KINDS,
+  ): void {
+    for (const kind of kinds) {
+      run(`${name}: ${title} (${kind})`, async (t) => {
         const clock = createClock(Date.now())
-        const { store, other = store, cleanup } = await open(clock)
+        const { store, other = store, options, cleanup } = await open(clock)
         t.teardown(async () => {
           await store.close()
           if (other !== store) await other.close()
@@ -50,7 +74,7 @@ export function testStoreContract(name: string, open: (clock: TestClock) => Prom
           expires: clock() + HOUR,
           ...more,
         })
-        await body(t, { store, other, clock, record }, kind)
+        await body(t, { store, other, options, clock, record }, kind)
       })
     }
   }
@@ -323,80 +347,130 @@ export function testStoreContract(name: string, open: (clock: TestClock) => Prom
     t.false('version' in written, "the caller's object is left alone")
   })
 
-  each('watch sees every write from the moment it resolved, from every handle', async (t, bench, kind) => {
-    const { store, other, record } = bench
-    if (store.watch === undefined) {
-      t.pass('a store for one process only')
-      return
-    }
-    const seen = createCollector()
-    await store.set(kind, record('before'))
-    const stop = await store.watch(kind, seen.listen)
-    const writes: Promise<unknown>[] = []
-    for (let i = 0; i < 50; i += 1) writes.push((i % 2 ? store : other).set(kind, record(`k${i}`, i)))
-    await Promise.all(writes)
-    t.true(await other.add(kind, record('added', 1)))
-    const read = await mustGet(store, kind, 'added')
-    t.true(await other.swap(kind, { ...read, value: 2 }))
-    await seen.until(({ key, value }) => key === 'added' && value === 2)
-    const keys = new Set(seen.records.map(({ key }) => key))
-    for (let i = 0; i < 50; i += 1) t.true(keys.has(`k${i}`), `k${i}`)
-    t.like(
-      seen.records.find(({ key }) => key === 'k7'),
-      { key: 'k7', value: 7 },
+  /** One test of following the revocation list. */
+  function watching(
+    title: string,
+    body: (t: ExecutionContext, bench: Bench, watch: NonNullable<Store['watch']>) => Promise<void>,
+  ): void {
+    each(
+      title,
+      async (t, bench) => {
+        const { watch } = bench.store
+        if (watch === undefined) t.pass('a store for one process only')
+        else await body(t, bench, watch)
+      },
+      ['revocation'],
     )
-    t.is(typeof seen.records[0]?.expires, 'number')
-    stop()
+  }
+
+  watching('watch tells first what is there, then every write of every handle', async (t, bench, watch) => {
+    const { store, other, record } = bench
+    const seen = createCollector()
+    for (let i = 0; i < 300; i += 1) await (i % 2 ? store : other).set('revocation', record(`before ${i}`, i))
+    const following = await watch(seen.listen)
+    t.deepEqual(
+      seen.keys(),
+      Array.from({ length: 300 }, (_, i) => `before ${i}`).sort(),
+      'all of it, before it resolves',
+    )
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => (i % 2 ? store : other).set('revocation', record(`k${i}`, i))),
+    )
+    t.true(await other.add('revocation', record('added', 1)))
+    const read = await mustGet(store, 'revocation', 'added')
+    t.true(await other.swap('revocation', { ...read, value: 2 }))
+    await seen.until(({ key, value }) => key === 'added' && value === 2)
+    for (let i = 0; i < 50; i += 1) {
+      const told = seen.records.find(({ key }) => key === `k${i}`)
+      t.like(told, { ...record(`k${i}`, i) })
+    }
+    following.stop()
   })
 
-  each(
-    'watch tells nothing of the other table, of writes that did not happen, or after it was stopped',
-    async (t, b, kind) => {
-      const { store, other, record } = b
-      if (store.watch === undefined) {
-        t.pass('a store for one process only')
-        return
-      }
-      const [stopped, running] = [createCollector(), createCollector()]
-      const stop = await store.watch(kind, stopped.listen)
-      await store.watch(kind, running.listen)
-      await store.set(kind, record('a', 1))
-      const read = await mustGet(store, kind, 'a')
-      await store.set(kind, record('a', 2))
-      await other.set(kind === 'session' ? 'revocation' : 'session', record('elsewhere'))
-      t.false(await other.add(kind, record('a', 3)))
-      t.false(await other.swap(kind, { ...read, value: 4 }))
-      await other.set(kind, record('mark'))
-      await Promise.all([stopped, running].map((one) => one.until(({ key }) => key === 'mark')))
-      stop()
-      await other.set(kind, record('late'))
-      await running.until(({ key }) => key === 'late')
-      t.deepEqual(
-        stopped.records.map(({ key, value }) => [key, value]),
-        [
-          ['a', 1],
-          ['a', 2],
-          ['mark', null],
-        ],
-      )
+  watching('what a handle has acknowledged is told by the next sync', async (t, { other, record }, watch) => {
+    const seen = createCollector()
+    const following = await watch(seen.listen)
+    for (let i = 0; i < 200; i += 1) {
+      await other.set('revocation', record(`k${i}`))
+      if (following.sync === undefined) await seen.until(({ key }) => key === `k${i}`)
+      else following.sync()
+      t.true(seen.keys().includes(`k${i}`), `k${i}`)
+    }
+    following.stop()
+  })
+
+  watching('who does not sync is told all the same', async (t, { other, record }, watch) => {
+    const seen = createCollector()
+    const following = await watch(seen.listen)
+    await other.set('revocation', record('a'))
+    await seen.until(({ key }) => key === 'a')
+    t.pass()
+    following.stop()
+  })
+
+  watching('a watch that has been told everything is not old', async (t, { other, record }, watch) => {
+    const following = await watch(() => {})
+    await other.set('revocation', record('a'))
+    following.sync?.()
+    const age = following.age()
+    t.true(age >= 0 && age < 5000, String(age))
+    following.stop()
+  })
+
+  watching(
+    'watch tells nothing of sessions, of what expired or was deleted before, or of writes that did not happen',
+    async (t, { store, other, clock, record }, watch) => {
+      await store.set('revocation', record('deleted'))
+      await store.delete('revocation', 'deleted')
+      await store.set('revocation', record('expired', null, { expires: clock() + 1000 }))
+      await store.set('revocation', record('forever', null, { expires: NEVER }))
+      clock.advance(2)
+      const seen = createCollector()
+      const following = await watch(seen.listen)
+      t.deepEqual(seen.keys(), ['forever'])
+      await store.set('revocation', record('a', 1))
+      const read = await mustGet(store, 'revocation', 'a')
+      await store.set('revocation', record('a', 2))
+      await other.set('session', record('elsewhere'))
+      t.false(await other.add('revocation', record('a', 3)))
+      t.false(await other.swap('revocation', { ...read, value: 4 }))
+      await other.set('revocation', record('mark'))
+      await seen.until(({ key }) => key === 'mark')
+      t.deepEqual(seen.keys(), ['a', 'forever', 'mark'])
+      t.false(seen.records.some(({ value }) => value === 3 || value === 4))
+      following.stop()
     },
   )
 
-  each('what watch hands out is a copy', async (t, { store, record }, kind) => {
-    if (store.watch === undefined) {
-      t.pass('a store for one process only')
-      return
-    }
+  watching('a watch that was stopped is told nothing more, and the others are', async (t, bench, watch) => {
+    const { other, record } = bench
+    const [stopped, running] = [createCollector(), createCollector()]
+    const [first, second] = [await watch(stopped.listen), await watch(running.listen)]
+    await other.set('revocation', record('a'))
+    await Promise.all([stopped, running].map((one) => one.until(({ key }) => key === 'a')))
+    first.stop()
+    await other.set('revocation', record('late'))
+    await running.until(({ key }) => key === 'late')
+    first.sync?.()
+    t.false(stopped.keys().includes('late'))
+    t.notThrows(() => first.stop())
+    second.stop()
+  })
+
+  watching('what watch hands out is a copy', async (t, { store, record }, watch) => {
     const [first, second] = [createCollector(), createCollector()]
-    await store.watch(kind, (one) => {
-      ;(one.value as { list: number[] }).list.push(9)
-      first.listen(one)
-    })
-    await store.watch(kind, second.listen)
-    await store.set(kind, record('a', { list: [1] }))
+    const following: Watch[] = [
+      await watch((one) => {
+        ;(one.value as { list: number[] }).list.push(9)
+        first.listen(one)
+      }),
+      await watch(second.listen),
+    ]
+    await store.set('revocation', record('a', { list: [1] }))
     await Promise.all([first, second].map((one) => one.until(({ key }) => key === 'a')))
     t.deepEqual(second.records[0]?.value, { list: [1] })
-    t.deepEqual((await store.get(kind, 'a'))?.value, { list: [1] })
+    t.deepEqual((await store.get('revocation', 'a'))?.value, { list: [1] })
+    for (const one of following) one.stop()
   })
 
   test(`${name}: closing twice does no harm`, async (t) => {
@@ -406,12 +480,129 @@ export function testStoreContract(name: string, open: (clock: TestClock) => Prom
     await other.close()
     await cleanup?.()
   })
+
+  if (module !== undefined) testSharing(each, module)
+}
+
+/** What outlives a process, and what several share. */
+function testSharing(
+  each: (
+    title: string,
+    body: (
+      t: ExecutionContext,
+      bench: {
+        readonly store: Store
+        readonly other: Store
+        readonly options: unknown
+        record(key: string, value?: unknown, more?: Partial<NewRecord>): NewRecord
+      },
+      kind: StoreKind,
+    ) => Promise<void>,
+    kinds?: readonly StoreKind[],
+  ) => void,
+  module: string,
+): void {
+  const reopen = async (t: ExecutionContext, options: unknown): Promise<Store> => {
+    // The cast is what StoreTraits asks for.
+    const { openStore } = (await import(module)) as {
+      openStore: (options: unknown) => Store | Promise<Store>
+    }
+    const store = await openStore(options)
+    t.teardown(() => store.close())
+    return store
+  }
+  const start = (t: ExecutionContext, options: unknown): Promise<StoreProcess> =>
+    startStoreProcess(t, { module, options })
+
+  each('what was written is there after every handle was closed', async (t, bench, kind) => {
+    const { store, other, options, record } = bench
+    await store.set(kind, record('a', { n: 1 }, { group: 'g' }))
+    await store.set(kind, record('b'))
+    await store.delete(kind, 'b')
+    const before = await mustGet(store, kind, 'a')
+    await store.close()
+    if (other !== store) await other.close()
+    const again = await reopen(t, options)
+    t.deepEqual(await again.get(kind, 'a'), before)
+    t.deepEqual(await toKeys(again, kind, 'g'), ['a'])
+    t.deepEqual(await toKeys(again, kind), ['a'])
+    t.true(await again.swap(kind, { ...before, value: 2 }), 'the version is still that one')
+    t.false(await again.swap(kind, { ...before, value: 3 }))
+  })
+
+  each(
+    'what a process was told is written is there after it was killed',
+    async (t, { store, options }) => {
+      const writer = await start(t, options)
+      writer.flood('killed')
+      while (writer.reports.length < 200) await writer.nextReport()
+      await writer.kill()
+      t.deepEqual(await findLost(store, writer.reports), [])
+      t.deepEqual(await findLost(await reopen(t, options), writer.reports), [])
+    },
+    ['session'],
+  )
+
+  each('what one process has written, deleted or swapped the others see at once', async (t, bench, kind) => {
+    const { store, options, record } = bench
+    const [first, second] = await Promise.all([start(t, options), start(t, options)])
+    for (let i = 0; i < 50; i += 1) {
+      await first.store.set(kind, record('a', i + 1))
+      const read = await second.store.get(kind, 'a')
+      t.is(read?.value, i + 1)
+      if (read !== undefined) t.true(await second.store.swap(kind, { ...read, value: -i - 1 }))
+      t.is((await store.get(kind, 'a'))?.value, -i - 1)
+      t.true(await store.delete(kind, 'a'))
+      t.is(await first.store.get(kind, 'a'), undefined)
+    }
+  })
+
+  each('RF-15 of two processes that race one swap, one add or one delete, one wins', async (t, bench, kind) => {
+    const { store, options, record } = bench
+    const racers = await Promise.all([start(t, options), start(t, options)])
+    const race = async (run: (racer: StoreProcess, index: number) => Promise<boolean>): Promise<number> => {
+      const answers = await Promise.all(racers.map(run))
+      t.is(answers.filter(Boolean).length, 1)
+      return answers.indexOf(true)
+    }
+    const wins = [0, 0]
+    for (let round = 0; round < 50; round += 1) {
+      const added = await race((racer, i) => racer.store.add(kind, record('a', i)))
+      const current = await mustGet(store, kind, 'a')
+      t.is(current.value, added)
+      const swapped = await race((racer, i) => racer.store.swap(kind, { ...current, value: `swapped ${i}` }))
+      t.is((await store.get(kind, 'a'))?.value, `swapped ${swapped}`)
+      wins[swapped] = (wins[swapped] ?? 0) + 1
+      await race((racer) => racer.store.delete(kind, 'a'))
+      t.is(await store.get(kind, 'a'), undefined)
+    }
+    t.log(`swaps won: ${wins.join(' and ')}`)
+  })
+
+  each(
+    'a watch is told at its next sync what another process was told is written',
+    async (t, { store, options, record }) => {
+      const seen = createCollector()
+      const watch = await store.watch?.(seen.listen)
+      const elsewhere = await start(t, options)
+      for (let i = 0; i < 200; i += 1) {
+        await elsewhere.store.set('revocation', record(`k${i}`))
+        if (watch?.sync === undefined) await seen.until(({ key }) => key === `k${i}`)
+        else watch.sync()
+        t.is(seen.records.at(-1)?.key, `k${i}`)
+      }
+      watch?.stop()
+    },
+    ['revocation'],
+  )
 }
 
 /** Gathers what a watcher hears, and waits for a certain record of it. */
 function createCollector(): {
   readonly records: NewRecord[]
   readonly listen: (record: NewRecord) => void
+  /** Their keys, each once. */
+  keys(): string[]
   /** Resolves once such a record has been heard. */
   until(matches: (record: NewRecord) => boolean): Promise<void>
 } {
@@ -423,11 +614,15 @@ function createCollector(): {
       records.push(record)
       for (const check of waiting) check()
     },
+    keys: () => [...new Set(records.map(({ key }) => key))].sort(),
     until: (matches) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        // It also keeps the process alive, which a store that looks now and then does not.
+        const timer = setTimeout(() => reject(new Error('what was waited for was not told')), PATIENCE_MS)
         const check = (): void => {
           if (!records.some(matches)) return
           waiting.delete(check)
+          clearTimeout(timer)
           resolve()
         }
         waiting.add(check)

@@ -1,0 +1,125 @@
+// Commands and scripts with a time limit. Errors say what Redis said, and nothing of what was sent.
+
+import { createHash } from 'node:crypto'
+
+import type { Milliseconds } from '../../time.ts'
+import type { Connection } from './client.ts'
+
+/** A Lua script and its name there. */
+export interface Script {
+  readonly lua: string
+  readonly sha: string
+}
+
+/** Sends commands. Each rejects after the time limit; an answer that comes later is ignored. */
+export interface Commands {
+  send(key: string, command: readonly string[]): Promise<unknown>
+  run(script: Script, keys: readonly string[], parameters: readonly (string | number)[]): Promise<unknown>
+  /** A page of the names of keys, of every master in turn. */
+  scan(pattern: string): AsyncIterable<readonly string[]>
+  /** Waits for something else, with the same limit. */
+  wait<T>(work: () => Promise<T>): Promise<T>
+  /** How many commands were given up and not answered since. The client may still send them. */
+  readonly unanswered: number
+  /** Rejects whatever waits, and everything from now on. */
+  close(): void
+}
+
+const SCAN_COUNT = 1000
+const MAX_MESSAGE = 200
+
+/** Makes a script of its text. */
+export function createScript(lua: string): Script {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}
+
+/** Makes the commands of one connection. */
+export function createCommands(connection: Connection, timeout: Milliseconds): Commands {
+  const waiting = new Set<(reason: Error) => void>()
+  let isClosed = false
+  let unanswered = 0
+
+  /** Cut loose from the client's error, which may carry the command with its arguments. */
+  function limit<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (isClosed) {
+        reject(new Error('Redis: the store is closed'))
+        return
+      }
+      let isGivenUp = false
+      const timer = setTimeout(() => {
+        isGivenUp = true
+        unanswered += 1
+        fail(new Error(`Redis: no answer within ${timeout} ms`))
+      }, timeout)
+      const settle = (): void => {
+        clearTimeout(timer)
+        waiting.delete(fail)
+      }
+      const fail = (reason: Error): void => {
+        settle()
+        reject(reason)
+      }
+      waiting.add(fail)
+      const finish = (end: () => void): void => {
+        if (isGivenUp) unanswered -= 1
+        settle()
+        end()
+      }
+      work().then(
+        (value) => finish(() => resolve(value)),
+        (thrown: unknown) => finish(() => reject(new Error(`Redis: ${messageOf(thrown)}`))),
+      )
+    })
+  }
+
+  async function run(
+    script: Script,
+    keys: readonly string[],
+    parameters: readonly (string | number)[],
+  ): Promise<unknown> {
+    const [first = ''] = keys
+    const rest = [String(keys.length), ...keys, ...parameters.map(String)]
+    return limit(async () => {
+      try {
+        return await connection.send(first, ['EVALSHA', script.sha, ...rest])
+      } catch (thrown) {
+        // After a restart, a failover or SCRIPT FLUSH the server has to be told the text again.
+        if (!messageOf(thrown).startsWith('NOSCRIPT')) throw thrown
+        return connection.send(first, ['EVAL', script.lua, ...rest])
+      }
+    })
+  }
+
+  return {
+    send: (key, command) => limit(async () => connection.send(key, command)),
+    run,
+    async *scan(pattern) {
+      for (const send of await limit(connection.masters)) {
+        let cursor = '0'
+        do {
+          const command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_COUNT)]
+          const reply = await limit(async () => send(command))
+          const [next, names] = Array.isArray(reply) ? (reply as unknown[]) : []
+          if (!Array.isArray(names)) throw new Error('Redis: an unexpected answer to SCAN')
+          cursor = String(next)
+          yield names.map(String)
+        } while (cursor !== '0')
+      }
+    },
+    wait: limit,
+    get unanswered() {
+      return unanswered
+    },
+    close() {
+      isClosed = true
+      for (const fail of waiting) fail(new Error('Redis: the store is closed'))
+    },
+  }
+}
+
+/** What an error says, cut short. */
+export function messageOf(thrown: unknown): string {
+  // Some have no message, such as that of a connection that was refused at every address.
+  return (thrown instanceof Error ? thrown.message || thrown.name : String(thrown)).slice(0, MAX_MESSAGE)
+}

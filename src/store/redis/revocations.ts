@@ -1,0 +1,151 @@
+// The revocation list in Redis, all of it in one slot. One script writes the record, appends its line to the bucket of
+// the minute in which it expires, tells the stream, and moves the head, which names the last write: each entry of the
+// stream also names the one before, so whoever has followed from one head to another has missed nothing.
+
+import type { Clock, Milliseconds } from '../../time.ts'
+import { NEVER, type NewRecord } from '../store.ts'
+import { type Commands, createScript } from './commands.ts'
+import { LUA_LIVE } from './sessions.ts'
+import { createReader, type Table, toDone, toSpan } from './table.ts'
+import { BARE, BUCKET, bucketOf, drawVersion, endOf, escape, toLine, toPayload } from './wire.ts'
+
+// Whoever falls further behind reads the buckets again.
+const STREAM_LENGTH = 50_000
+// Buckets outlive what is in them, for processes whose clocks differ.
+const SLACK: Milliseconds = 600_000
+
+// ARGV: mode, now, expires, span, version, the version to swap, payload, line, bucket, its end, before what time buckets
+// are forgotten, and the span of this one. The record is written last: an error before leaves the revocation told and not
+// acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had no
+// connection may come late. The bucket is filed each time, since somebody else may have made it.
+const WRITE = createScript(`${LUA_LIVE}
+local raw = redis.call('GET', KEYS[1])
+local version, till = live(raw, ARGV[2])
+local mode, expires = ARGV[1], tonumber(ARGV[3])
+if mode == 'add' and version then return 0 end
+if mode == 'swap' and version ~= ARGV[6] then return 0 end
+local hasBucket = version and redis.call('EXISTS', KEYS[4]) == 1
+if mode == 'restore' and version and tonumber(till) >= expires and hasBucket then return 0 end
+if expires <= tonumber(ARGV[2]) then
+  redis.call('DEL', KEYS[1])
+  return 1
+end
+local isTold = version and hasBucket and raw == version .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
+if not isTold then
+  redis.call('ZADD', KEYS[5], ARGV[10], ARGV[9])
+  if redis.call('APPEND', KEYS[4], ARGV[8] .. '\\n') == #ARGV[8] + 1 then
+    redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[11])
+    if ARGV[12] ~= '' then redis.call('PEXPIRE', KEYS[4], ARGV[12]) end
+  end
+  local last = redis.call('SET', KEYS[2], ARGV[5], 'GET') or '0'
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'p', last, 'v', ARGV[5], 'l', ARGV[8])
+end
+if version and mode ~= 'swap' and tonumber(till) > expires then
+  redis.call('SET', KEYS[1], ARGV[5] .. ' ' .. till .. ' ' .. ARGV[7], 'KEEPTTL')
+else
+  local record = ARGV[5] .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
+  if ARGV[4] == '' then redis.call('SET', KEYS[1], record)
+  else redis.call('SET', KEYS[1], record, 'PX', ARGV[4]) end
+end
+return 1`)
+
+// ARGV: now, what the names of buckets begin with, the length of a bucket's time, NEVER, the key in a line, the payload
+// that a line leaves out. Also blanks the last line of the record, for those who read the list later; who has heard of
+// it is not told, since nothing that can be sent takes an entry off a list.
+const DELETE = createScript(`${LUA_LIVE}
+local raw = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+local version, expires = live(raw, ARGV[1])
+if not version then return 0 end
+local bucket = ARGV[2] .. (expires == ARGV[4] and 'never' or string.format('%d', math.floor(expires / ARGV[3])))
+local payload = string.sub(raw, #version + #expires + 3)
+local line = '\\n' .. expires .. '\\t' .. ARGV[5] .. (payload == ARGV[6] and '' or '\\t' .. payload) .. '\\n'
+local all, from = '\\n' .. (redis.call('GET', bucket) or ''), 1
+while true do
+  local start, stop = string.find(all, line, from, true)
+  if not start then return 1 end
+  redis.call('SETRANGE', bucket, start - 1, string.rep('\\n', #line - 1))
+  from = stop
+end`)
+
+/** The names of the keys, in one slot. */
+export interface Names {
+  readonly head: string
+  readonly stream: string
+  readonly buckets: string
+  bucket(name: string): string
+  record(key: string): string
+}
+
+/** Names the keys. */
+export function createNames(prefix: string): Names {
+  const base = `${prefix}{r}:`
+  return {
+    head: `${base}head`,
+    stream: `${base}stream`,
+    buckets: `${base}buckets`,
+    bucket: (name) => `${base}b:${name}`,
+    record: (key) => `${base}k:${escape(key)}`,
+  }
+}
+
+/** Hears of each write before it is sent, and what was answered. */
+export interface WriteObserver {
+  sent(version: number, line: string): void
+  answered(version: number, isWritten: boolean): void
+}
+
+/** The table, and what its followers need. */
+export interface RevocationTable extends Table {
+  /** Writes unless the list has it, or has it for longer. */
+  restore(record: NewRecord): Promise<void>
+}
+
+/** Makes the table. */
+export function createRevocationTable(options: {
+  readonly commands: Commands
+  readonly clock: Clock
+  readonly prefix: string
+  readonly keyPrefix: string
+  readonly observer: WriteObserver
+}): RevocationTable {
+  const { commands, clock, prefix, keyPrefix, observer } = options
+  const names = createNames(prefix)
+  const reader = createReader({ commands, clock, keyPrefix, nameOf: names.record })
+
+  async function write(
+    mode: 'set' | 'add' | 'swap' | 'restore',
+    record: NewRecord,
+    previous?: number,
+  ): Promise<boolean> {
+    const { key } = record
+    const expires = Math.min(NEVER, Math.ceil(record.expires))
+    const [now, version, bucket] = [clock(), drawVersion(previous), bucketOf(expires)]
+    const line = toLine({ ...record, expires })
+    const end = endOf(bucket)
+    const keys = [names.record(key), names.head, names.stream, names.bucket(bucket), names.buckets]
+    const written = [mode, now, expires, toSpan(expires, now), version, previous ?? '', toPayload(record), line]
+    const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK)]
+    observer.sent(version, line)
+    let done = false
+    try {
+      done = await commands.run(WRITE, keys, [...written, ...filed]).then(toDone)
+    } finally {
+      observer.answered(version, done)
+    }
+    return done
+  }
+
+  return {
+    get: reader.get,
+    set: async (record) => void (await write('set', record)),
+    add: (record) => write('add', record),
+    swap: (record) => write('swap', record, record.version),
+    restore: async (record) => void (await write('restore', record)),
+    async delete(key) {
+      const parameters = [clock(), names.bucket(''), BUCKET, NEVER, escape(key), BARE]
+      return toDone(await commands.run(DELETE, [names.record(key)], parameters))
+    },
+    list: reader.scan,
+  }
+}

@@ -1,0 +1,65 @@
+// The Redis store, by the contract, with both clients and in several processes.
+
+import { inspect } from 'node:util'
+
+import test from 'ava'
+
+import { redisStore } from '../../src/store/redis.ts'
+import { CLIENT_KINDS, connect, hasRedis, type RedisServer, startRedis } from '../helpers/redis.ts'
+import { type OpenRedis, openStore } from '../helpers/redis-store.ts'
+import { testStoreContract } from './contract.ts'
+
+const module = new URL('../helpers/redis-store.ts', import.meta.url).href
+
+let server: RedisServer
+let opened = 0
+
+if (hasRedis()) {
+  test.before(async () => {
+    server = await startRedis()
+  })
+  test.after.always(() => server.close())
+
+  for (const kind of CLIENT_KINDS) {
+    testStoreContract(
+      `redis with ${kind}`,
+      async (clock) => {
+        opened += 1
+        const options: OpenRedis = { kind, port: server.port, prefix: `test${opened}:` }
+        return { store: await openStore(options, clock), other: await openStore(options, clock), options }
+      },
+      { module },
+    )
+  }
+}
+
+test('no client, no visible prefix and no time are refused by name', (t) => {
+  const client = { duplicate: () => ({}), on() {}, sendCommand() {} }
+  for (const [options, name] of [
+    [{ client: undefined }, 'client'],
+    [{ client: {} }, 'client'],
+    [{ client: { ...client, duplicate: 1 } }, 'client'],
+    [{ client, prefix: '' }, 'prefix'],
+    [{ client, prefix: 'a b' }, 'prefix'],
+    [{ client, timeout: 0 }, 'timeout'],
+    [{ client, timeout: '31s' }, 'timeout'],
+    [{ client, timeOut: 1 }, 'timeOut'],
+  ] as const) {
+    // The cast is what an application without types does.
+    const error = t.throws(() => redisStore(options as never), { instanceOf: TypeError })
+    t.true(error.message.includes(name), error.message)
+  }
+})
+
+if (hasRedis()) {
+  test('what the client says in an error is passed on without what was sent', async (t) => {
+    for (const kind of CLIENT_KINDS) {
+      const { client, close } = await connect(kind, server.port)
+      t.teardown(close)
+      await server.command('LPUSH', 'wrong:s:secret-key', 'x')
+      const error = await t.throwsAsync(redisStore({ client, prefix: 'wrong:' }).get('session', 'secret-key'))
+      t.regex(error.message, /WRONGTYPE/)
+      t.notRegex(inspect(error, { depth: 9, showHidden: true }), /secret-key/)
+    }
+  })
+}
