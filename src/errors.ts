@@ -2,7 +2,7 @@
 // RFC 9457, RFC 9470) and to the event log. A client sees only status, `error` and the description
 // that belongs to it; the exact code goes to events and logs.
 
-import type { EventName } from './events.ts'
+import type { EndReason, EventName } from './events.ts'
 import { freezeDeep } from './freeze.ts'
 
 /** A stable name for what went wrong. A release may add one, never rename one. */
@@ -26,20 +26,33 @@ export type ErrorCode =
   | 'ERR_FINGERPRINT_MISSING'
   | 'ERR_FINGERPRINT_MISMATCH'
   | 'ERR_FINGERPRINT_AMBIGUOUS'
+  | 'ERR_REFRESH_MISSING'
+  | 'ERR_REFRESH_AMBIGUOUS'
+  | 'ERR_REFRESH_MALFORMED'
+  | 'ERR_REFRESH_FORGED'
+  | 'ERR_REFRESH_REUSED_RECENT'
+  | 'ERR_REFRESH_REUSED_STALE'
+  | 'ERR_SESSION_EXPIRED'
+  | 'ERR_REAUTHORIZATION_FAILED'
+  | 'ERR_SCOPE_INVALID'
   | 'ERR_SCOPE_INSUFFICIENT'
   | 'ERR_AUTHENTICATION_INSUFFICIENT'
   | 'ERR_CROSS_SITE'
   | 'ERR_LOGIN_FAILED'
+  | 'ERR_SESSIONS_EXCEEDED'
+  | 'ERR_SESSION_UNKNOWN'
   | 'ERR_RATE_LIMITED'
   | 'ERR_BODY_MALFORMED'
   | 'ERR_BODY_TOO_LARGE'
   | 'ERR_BODY_TYPE'
+  | 'ERR_QUERY_INVALID'
   | 'ERR_METHOD'
   | 'ERR_CLAIMS_INVALID'
   | 'ERR_TOKEN_OVERSIZE'
   | 'ERR_TRANSPORT_INSECURE'
   | 'ERR_KEY_REVOKED'
   | 'ERR_STORE_UNAVAILABLE'
+  | 'ERR_REVOCATIONS_STALE'
   | 'ERR_UNEXPECTED'
 
 /** What a code means to HTTP, to the event log and to the operator. */
@@ -49,12 +62,15 @@ export interface ErrorRow {
   readonly error?: string
   /** The event that a refusal with this code raises; none for refusals that say nothing about an attack. */
   readonly event?: EventName
+  /** Why the session that the error is about ends with it, in the words of `session_expired`. */
+  readonly ends?: EndReason
   /** For the operator. Never holds input. */
   readonly message: string
 }
 
 const invalidToken = { status: 401, error: 'invalid_token', event: 'token_rejected' } as const
 const stolenToken = { ...invalidToken, event: 'sidejack' } as const
+const reusedToken = { ...invalidToken, event: 'authn_token_reuse' } as const
 const invalidRequest = { status: 400, error: 'invalid_request' } as const
 
 /** Every code, with the HTTP status and RFC error it answers and the event it raises. */
@@ -92,6 +108,37 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     ...invalidToken,
     message: 'The fingerprint came beside another cookie of the same name',
   },
+  ERR_REFRESH_MISSING: { status: 401, message: 'The request carries no refresh token' },
+  ERR_REFRESH_AMBIGUOUS: { ...invalidToken, message: 'The request carries more than one refresh token' },
+  ERR_REFRESH_MALFORMED: { ...invalidToken, message: 'Not a refresh token of the form sid.generation.secret' },
+  ERR_REFRESH_FORGED: { ...reusedToken, message: 'The refresh token names a session whose secret it does not know' },
+  ERR_REFRESH_REUSED_RECENT: {
+    ...reusedToken,
+    ends: 'reuse',
+    message: 'The previous refresh token came again, too late or without its fingerprint: one of two has been stolen',
+  },
+  ERR_REFRESH_REUSED_STALE: {
+    ...reusedToken,
+    ends: 'reuse',
+    message: 'A refresh token came again that has been replaced more than once: one of two has been stolen',
+  },
+  ERR_SESSION_EXPIRED: {
+    ...invalidToken,
+    event: 'session_use_after_expire',
+    message: 'The session is too old, was idle too long, has ended or never was',
+  },
+  ERR_REAUTHORIZATION_FAILED: {
+    ...invalidToken,
+    event: 'token_rejected',
+    ends: 'unauthorized',
+    message: '`reauthorize` did not let the subject go on',
+  },
+  ERR_SCOPE_INVALID: {
+    status: 400,
+    error: 'invalid_scope',
+    event: 'authz_fail',
+    message: 'The request asks for a scope that the login did not grant',
+  },
   ERR_SCOPE_INSUFFICIENT: {
     status: 403,
     error: 'insufficient_scope',
@@ -115,6 +162,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     event: 'authn_login_fail',
     message: '`authenticate` did not accept the credentials',
   },
+  ERR_SESSIONS_EXCEEDED: {
+    status: 403,
+    error: 'access_denied',
+    event: 'authn_login_fail',
+    message: 'The subject has as many sessions as session.max allows',
+  },
+  ERR_SESSION_UNKNOWN: { status: 404, message: 'The subject has no such session' },
   ERR_RATE_LIMITED: {
     status: 429,
     error: 'temporarily_unavailable',
@@ -124,6 +178,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
   ERR_BODY_MALFORMED: { ...invalidRequest, message: 'The body is not a JSON object' },
   ERR_BODY_TOO_LARGE: { ...invalidRequest, status: 413, message: 'The body is longer than the limit' },
   ERR_BODY_TYPE: { ...invalidRequest, status: 415, message: 'The body is not application/json in UTF-8' },
+  ERR_QUERY_INVALID: {
+    ...invalidRequest,
+    message: "The query is not what the route knows: `all` is 'true' or left out",
+  },
   ERR_METHOD: { ...invalidRequest, status: 405, message: 'The route does not know the method' },
   ERR_CLAIMS_INVALID: {
     status: 500,
@@ -155,6 +213,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     event: 'store_unavailable',
     message: 'The store did not do what it was asked to',
   },
+  ERR_REVOCATIONS_STALE: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    event: 'store_unavailable',
+    message: 'The revocation list has not been heard of for longer than maxStaleness, so no token is believed',
+  },
   ERR_UNEXPECTED: {
     status: 503,
     error: 'temporarily_unavailable',
@@ -166,7 +230,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
 export interface ErrorSubject {
   readonly sub: string
   readonly sid: string
-  readonly jti: string
+  /** The access token, where there is one. */
+  readonly jti?: string
 }
 
 /** What an error can carry beside its code. */

@@ -44,6 +44,25 @@ export interface Refusal extends EventBase {
   readonly suppressed?: number
 }
 
+/** Why a session ended. */
+export type EndReason =
+  /** Its user logged out, here or from the list of sessions. */
+  | 'logout'
+  /** The same browser logged in again. */
+  | 'login'
+  /** The application ended it. */
+  | 'revoked'
+  /** Its access token came without its fingerprint, and `onSidejack` is `'revoke'`. */
+  | 'sidejack'
+  /** A refresh token came that had been replaced. */
+  | 'reuse'
+  /** `reauthorize` did not let it go on. */
+  | 'unauthorized'
+  /** A new session took its place: `kit.renew`. */
+  | 'renewed'
+  /** The subject logged in somewhere else once more than `session.max` allows. */
+  | 'evicted'
+
 /** What an application revoked. */
 export type RevocationInfo =
   | { readonly sid: string }
@@ -67,11 +86,13 @@ export interface SessionEvents {
   authn_token_revoked: EventBase & { readonly target: RevocationInfo }
   /** A session began. */
   session_created: EventBase & SessionInfo & { readonly expires: Milliseconds }
-  /** A session was ended: by its user, by the application, by a new login, or because its token was stolen. */
-  session_expired: EventBase & SessionInfo & { readonly reason: 'logout' | 'login' | 'revoked' | 'sidejack' }
-  /** A token was used after it expired. */
+  /** A session goes on with a new refresh token and a new fingerprint. */
+  session_renewed: EventBase & SessionInfo & { readonly generation: number; readonly expires: Milliseconds }
+  /** A session was ended. */
+  session_expired: EventBase & SessionInfo & { readonly reason: EndReason }
+  /** A token was used after it expired, or after its session did. */
   session_use_after_expire: Refusal
-  /** A token was used after it, its session, its subject's tokens or its key were revoked. */
+  /** A token was used after it was revoked, or a refresh token or a ticket was used again. */
   authn_token_reuse: Refusal
   /** A live, validly signed token came with a wrong fingerprint or with none: it has been stolen. */
   sidejack: Refusal

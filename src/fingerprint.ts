@@ -1,7 +1,8 @@
-// The binding of a token to its browser: a random value in a cookie, its SHA-256 in the token.
+// The binding of a token to its browser: a random value in a cookie, its SHA-256 in the token. Each refresh replaces the
+// value; until the tokens of the replaced ones have expired, the cookie carries those as well.
 // OWASP JSON Web Token Cheat Sheet, "Token Sidejacking", as of 4 July 2026 (removed on 1 August 2026).
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** How value and digest are written. `'owasp'` is the cheat sheet's sample to the letter. */
 export type FingerprintFormat = 'base64url' | 'owasp'
@@ -37,10 +38,22 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
   },
 }
 
+/** How many values a cookie carries at most: the current one and those of tokens that still live. */
+export const MAX_FINGERPRINTS = 8
+
+// A cookie-octet (RFC 6265 section 4.1.1) that is in neither alphabet.
+const SEPARATOR = '~'
+
 /** Draws a new value from the system's random source: 256 bits, in the OWASP format 400. */
 export function drawFingerprint(format: FingerprintFormat): string {
   const { bytes, encoding } = FINGERPRINT_FORMATS[format]
   return write(randomBytes(bytes), encoding)
+}
+
+/** The value that follows this one. Whoever presents the same value for the same nonce gets the same successor. */
+export function deriveFingerprint(value: string, nonce: string, format: FingerprintFormat): string {
+  const { bytes, encoding } = FINGERPRINT_FORMATS[format]
+  return write(createHmac('sha512', value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes), encoding)
 }
 
 /** The digest of a value, as the claim carries it. */
@@ -48,14 +61,28 @@ export function digestFingerprint(value: string, format: FingerprintFormat): str
   return write(createHash('sha256').update(value, 'ascii').digest(), FINGERPRINT_FORMATS[format].encoding)
 }
 
+/** The values in a cookie, the newest first; none when anything about it is not as it was set. */
+export function splitFingerprints(cookie: string, format: FingerprintFormat): readonly string[] {
+  const { value } = FINGERPRINT_FORMATS[format]
+  const values = cookie.split(SEPARATOR, MAX_FINGERPRINTS + 1)
+  return values.length <= MAX_FINGERPRINTS && values.every((one) => value.test(one)) ? values : []
+}
+
+/** The cookie with these values. */
+export function joinFingerprints(values: readonly string[]): string {
+  return values.join(SEPARATOR)
+}
+
 /**
- * Whether the value is the one of the digest. Anything malformed on either side is not. Takes the same time wherever
- * two digests differ.
+ * Whether one of the cookie's values is the one of the digest. Anything malformed on either side is not. Takes the same
+ * time wherever two digests differ.
  */
-export function matchesFingerprint(value: string, digest: unknown, format: FingerprintFormat): boolean {
-  const row = FINGERPRINT_FORMATS[format]
-  if (typeof digest !== 'string' || !row.digest.test(digest) || !row.value.test(value)) return false
-  return timingSafeEqual(Buffer.from(digestFingerprint(value, format)), Buffer.from(digest))
+export function matchesFingerprint(cookie: string, digest: unknown, format: FingerprintFormat): boolean {
+  if (typeof digest !== 'string' || !FINGERPRINT_FORMATS[format].digest.test(digest)) return false
+  const expected = Buffer.from(digest)
+  return splitFingerprints(cookie, format).some((value) =>
+    timingSafeEqual(Buffer.from(digestFingerprint(value, format)), expected),
+  )
 }
 
 function write(bytes: Buffer, encoding: 'base64url' | 'hex'): string {

@@ -8,7 +8,6 @@ import type { RevocationList } from './revocation.ts'
 import type { Clock, Seconds } from './time.ts'
 import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from './token/claims.ts'
 import { parseToken } from './token/parse.ts'
-import { ACCESS_TOKEN_TYPE } from './token/sign.ts'
 import { verifySignature } from './token/verify.ts'
 
 /** What a request presents. */
@@ -27,6 +26,8 @@ export interface Auth<Claims extends object = Record<string, unknown>> {
   readonly sid: string
   /** The token. */
   readonly jti: string
+  /** The key that signed the token. */
+  readonly kid: string
   /** When the token expires, a NumericDate. */
   readonly exp: Seconds
   /** The scopes, split. */
@@ -55,7 +56,10 @@ export interface VerifierOptions extends ClaimRules {
   readonly keys: Pick<KeySet, 'get'>
   readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
+  /** The `typ` of the tokens it takes, and no others. */
+  readonly typ: string
   readonly maxBytes: number
+  /** One that does not go back. */
   readonly clock: Clock
 }
 
@@ -65,8 +69,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { claim, digest } = FINGERPRINT_FORMATS[format]
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
-  async function authenticate(token: string): Promise<{ auth: Auth; key: Key }> {
-    const parsed = parseToken(token, { maxBytes: options.maxBytes, typ: ACCESS_TOKEN_TYPE })
+  async function authenticate(token: string): Promise<Auth> {
+    const parsed = parseToken(token, options)
     const key = findKey(parsed.kid)
     await verifySignature(parsed, key)
     const claims = assertClaims(parsed.payload, options)
@@ -74,7 +78,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (typeof fingerprint !== 'string' || !digest.test(fingerprint)) {
       throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
     }
-    return { auth: toAuth(claims), key }
+    return toAuth(claims, key.kid)
   }
 
   function findKey(kid: string): Key {
@@ -85,10 +89,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   /** The checks that change from one request to the next. The fingerprint comes last: a dead token is not stolen. */
   async function verify({ token, fingerprints }: Credentials): Promise<Auth> {
-    const { auth, key } = await authenticate(token)
+    const auth = await authenticate(token)
     const fault =
       findTimeFault(auth.claims, options, clock()) ??
-      (revocations.has({ ...auth.claims, kid: key.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
+      (revocations.has({ ...auth.claims, kid: auth.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
       findFingerprintFault(auth, fingerprints)
     if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
     return auth
@@ -104,9 +108,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function identify({ token, fingerprints }: Credentials): Promise<Auth | undefined> {
     try {
-      const { auth, key } = await authenticate(token)
+      const auth = await authenticate(token)
       // Who holds a leaked key can make a pair for any session.
-      if (revocations.hasKey(key.kid)) return undefined
+      if (revocations.hasKey(auth.kid)) return undefined
       const fault = findFingerprintFault(auth, fingerprints)
       // With the right fingerprint among several it is its owner who asks, and may log out.
       return fault === undefined || fault === 'ERR_FINGERPRINT_AMBIGUOUS' ? auth : undefined
@@ -121,12 +125,14 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 type FingerprintFault = 'ERR_FINGERPRINT_MISSING' | 'ERR_FINGERPRINT_MISMATCH' | 'ERR_FINGERPRINT_AMBIGUOUS'
 
-function toAuth(claims: TokenClaims): Auth {
+/** What verified claims say about who is calling. */
+export function toAuth(claims: TokenClaims, kid: string): Auth {
   const { sub, sid, jti, exp, scope } = claims
   return Object.freeze({
     sub,
     sid,
     jti,
+    kid,
     exp,
     scope: Object.freeze(scope ? scope.split(' ') : []),
     // The cast adds the index signature that a payload has.
@@ -134,6 +140,7 @@ function toAuth(claims: TokenClaims): Auth {
   })
 }
 
-function toSubject({ sub, sid, jti }: Auth): ErrorSubject {
+/** The identifiers of a session, for errors. */
+export function toSubject({ sub, sid, jti }: Auth): ErrorSubject {
   return { sub, sid, jti }
 }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import test from 'ava'
 
-import type { EventName } from '../src/index.ts'
+import type { EndReason, EventName } from '../src/index.ts'
 import { createEvents } from '../src/events.ts'
 import { ERROR_CODES } from '../src/errors.ts'
 import {
@@ -18,9 +18,11 @@ import {
   type Login,
   openTestApp,
   postLogin,
+  postRefresh,
   privateJwk,
   type TestApp,
   type TestAppOptions,
+  toLogin,
 } from './helpers/app.ts'
 import { payloadOf } from './helpers/decode.ts'
 import { openFaultyApp } from './helpers/faulty.ts'
@@ -114,6 +116,11 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     run: (app, { token }) => app.me(token),
     events: [['sidejack', (session) => ({ code: 'ERR_FINGERPRINT_MISSING', ...about(session) })]],
   },
+  'a token without its fingerprint, where that ends the session': {
+    options: { onSidejack: 'revoke' },
+    run: (app, { token }) => app.me(token),
+    events: [['sidejack', (session) => ({ code: 'ERR_FINGERPRINT_MISSING', ...about(session) })], ...ended('sidejack')],
+  },
   'a token with the fingerprint of another': {
     run: (app, { token }) => app.me(token, `__Secure-Fgp=${'A'.repeat(43)}`),
     events: [['sidejack', (session) => ({ code: 'ERR_FINGERPRINT_MISMATCH', ...about(session) })]],
@@ -134,6 +141,156 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     run: (app) => postLogin(app, ALICE),
     events: [['transport_insecure', () => ({ code: 'ERR_TRANSPORT_INSECURE' })]],
   },
+  'a logout by the refresh token': {
+    run: (app, { refreshCookie }) =>
+      app.request('POST', '/auth/logout', { Cookie: refreshCookie, 'Sec-Fetch-Site': 'same-origin' }),
+    events: ended('logout'),
+  },
+  'a logout from the list of sessions': {
+    run: (app, session) => app.request('DELETE', `/auth/sessions/${session.sid}`, bearer(session)),
+    events: ended('logout'),
+  },
+  'a logout everywhere': {
+    run: (app, session) => app.request('DELETE', '/auth/sessions?all=true', bearer(session)),
+    events: [
+      ['authn_token_revoked', () => ({ target: { sub: 'alice', before: Date.UTC(2026, 0, 15, 12, 0, 0, 250) } })],
+      ['session_expired', ({ sid }) => ({ sub: 'alice', sid, reason: 'revoked' })],
+    ],
+  },
+  'a look at the list of sessions': {
+    run: (app, session) => app.request('GET', '/auth/sessions', bearer(session)),
+    events: [],
+  },
+  'a renewal': {
+    options: {
+      mount: (_koa, kit, router) =>
+        router.post('/renew', async (ctx) => {
+          ctx.body = await kit.renew(ctx)
+        }),
+    },
+    run: (app, session) => app.request('POST', '/renew', bearer(session)),
+    events: [
+      ...ended('renewed'),
+      ['session_created', () => ({ sub: 'alice' })],
+      ['authn_token_created', () => ({ sub: 'alice' })],
+    ],
+  },
+  'a refresh': {
+    run: (app, session) => postRefresh(app, session),
+    events: refreshed(1),
+  },
+  'a refresh that is sent twice': {
+    run: async (app, session) => [await postRefresh(app, session), await postRefresh(app, session)],
+    events: [...refreshed(1), ...refreshed(1)],
+  },
+  'a refresh token that was replaced': {
+    async run(app, session) {
+      await postRefresh(app, toLogin(await postRefresh(app, session)))
+      return postRefresh(app, session)
+    },
+    events: [
+      ...[...refreshed(1), ...refreshed(2)],
+      ['authn_token_reuse', ({ sid }) => ({ code: 'ERR_REFRESH_REUSED_STALE', sub: 'alice', sid })],
+      ...ended('reuse'),
+    ],
+  },
+  'a refresh token that is too late': {
+    async run(app, session) {
+      await postRefresh(app, session)
+      app.seen.length = 0
+      app.clock.advance(10)
+      return postRefresh(app, session)
+    },
+    events: [
+      ['authn_token_reuse', ({ sid }) => ({ code: 'ERR_REFRESH_REUSED_RECENT', sub: 'alice', sid })],
+      ...ended('reuse'),
+    ],
+  },
+  'a forged refresh token': {
+    run: (app, { cookie, sid }) =>
+      postRefresh(app, { cookie, refreshCookie: `__Secure-Refresh=${sid}.0.${'A'.repeat(65)}` }),
+    events: [['authn_token_reuse', () => ({ code: 'ERR_REFRESH_FORGED' })]],
+  },
+  'a refresh token that is none': {
+    run: (app, { cookie }) => postRefresh(app, { cookie, refreshCookie: '__Secure-Refresh=x' }),
+    events: [['token_rejected', () => ({ code: 'ERR_REFRESH_MALFORMED' })]],
+  },
+  'a refresh without a refresh token': {
+    run: (app, { cookie }) => postRefresh(app, { cookie, refreshCookie: '' }),
+    events: [],
+  },
+  'a refresh token without its fingerprint': {
+    run: (app, { refreshCookie }) => postRefresh(app, { cookie: '', refreshCookie }),
+    events: [['sidejack', ({ sid }) => ({ code: 'ERR_FINGERPRINT_MISSING', sub: 'alice', sid })]],
+  },
+  'a refresh of a session that was idle too long': {
+    run(app, session) {
+      app.clock.advance(1800)
+      return postRefresh(app, session)
+    },
+    events: [['session_use_after_expire', () => ({ code: 'ERR_SESSION_EXPIRED' })]],
+  },
+  'a refresh that reauthorize does not allow': {
+    options: { reauthorize: () => null },
+    run: (app, session) => postRefresh(app, session),
+    events: [
+      ['token_rejected', ({ sid }) => ({ code: 'ERR_REAUTHORIZATION_FAILED', sub: 'alice', sid })],
+      ...ended('unauthorized'),
+    ],
+  },
+  'a refresh of a scope that was not granted': {
+    run: (app, { cookie, refreshCookie }) =>
+      app.request(
+        'POST',
+        '/auth/refresh',
+        { 'Content-Type': 'application/json', Cookie: `${cookie}; ${refreshCookie}` },
+        '{"scope":"admin"}',
+      ),
+    events: [['authz_fail', ({ sid }) => ({ code: 'ERR_SCOPE_INVALID', sub: 'alice', sid })]],
+  },
+  'a refresh from another site': {
+    run: (app, session) => postRefresh(app, session, { 'Sec-Fetch-Site': 'cross-site' }),
+    events: [['cross_site_refused', () => ({ code: 'ERR_CROSS_SITE' })]],
+  },
+  'a refresh that the limiter refuses': {
+    options: { limiter: () => 30 },
+    run: (app) => postRefresh(app, { cookie: '', refreshCookie: '__Secure-Refresh=garbage' }),
+    events: [['excess_rate_limit_exceeded', () => ({ code: 'ERR_RATE_LIMITED' })]],
+  },
+  'one login more than session.max, which ends the oldest': {
+    options: { session: { max: 1 } },
+    run: (app) => postLogin(app, ALICE),
+    events: [
+      ...ended('evicted'),
+      ['session_created', () => ({ sub: 'alice' })],
+      ['authn_token_created', () => ({ sub: 'alice' })],
+      ['authn_login_success', () => ({ sub: 'alice' })],
+    ],
+  },
+  'one login more than session.max, which is refused': {
+    options: { session: { max: 1, onMax: 'refuse' } },
+    run(app) {
+      app.clock.advance(1)
+      return postLogin(app, ALICE)
+    },
+    events: [['authn_login_fail', () => ({ code: 'ERR_SESSIONS_EXCEEDED', sub: 'alice' })]],
+  },
+}
+
+/** What the end of the session is told by. */
+function ended(reason: EndReason): Scenario['events'] {
+  return [
+    ['authn_token_revoked', ({ sid }) => ({ target: { sid } })],
+    ['session_expired', ({ sid }) => ({ sub: 'alice', sid, reason })],
+  ]
+}
+
+/** What a refresh is told by. */
+function refreshed(generation: number): Scenario['events'] {
+  return [
+    ['session_renewed', ({ sid }) => ({ sub: 'alice', sid, generation })],
+    ['authn_token_created', ({ sid }) => ({ sub: 'alice', sid })],
+  ]
 }
 
 for (const [title, { options, run, events, withoutRequest }] of Object.entries(SCENARIOS)) {
@@ -317,6 +474,22 @@ test("onSidejack 'revoke' refuses the thief even where the store is down", async
   t.is((await app.me(token, cookie)).status, 401, 'and the session is over in this process')
 })
 
+test('every reason to end a session is told in some scenario, and the table of codes names no other', (t) => {
+  const told = new Set<string>()
+  for (const { events } of Object.values(SCENARIOS)) {
+    for (const [, expected] of events) {
+      const { reason } = expected({ token: 'x.e30.x' } as Login)
+      if (typeof reason === 'string') told.add(reason)
+    }
+  }
+  const reasons: Record<EndReason, true> = {
+    ...{ logout: true, login: true, revoked: true, sidejack: true },
+    ...{ reuse: true, unauthorized: true, renewed: true, evicted: true },
+  }
+  t.deepEqual([...told].toSorted(), Object.keys(reasons).toSorted())
+  for (const { ends } of Object.values(ERROR_CODES)) if (ends !== undefined) t.true(ends in reasons)
+})
+
 test("onSidejack 'revoke' also holds for a logout without the fingerprint", async (t) => {
   const app = await openTestApp(t, { onSidejack: 'revoke' })
   const { token, cookie } = await app.login()
@@ -327,7 +500,7 @@ test("onSidejack 'revoke' also holds for a logout without the fingerprint", asyn
 /** The events that are no refusals. */
 const COUNTED: ReadonlySet<EventName> = new Set([
   ...(['authn_login_success', 'authn_token_created', 'authn_token_revoked'] as const),
-  ...(['session_created', 'session_expired'] as const),
+  ...(['session_created', 'session_renewed', 'session_expired'] as const),
 ])
 
 test('EL-09 each floodable event is limited by itself, and what counts is told in full', (t) => {

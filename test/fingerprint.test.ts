@@ -328,7 +328,7 @@ function logout(app: TestApp, token: string, cookie: string | undefined): Promis
   return app.request('POST', '/auth/logout', cookie === undefined ? headers : { ...headers, Cookie: cookie })
 }
 
-// Refresh, introspection and websockets are not here: the kit has no such routes now.
+// Refresh, the list of sessions, tickets, sockets and streams are in files of their own. There is no introspection route.
 test('FP-15 logout demands the fingerprint too: half a pair ends nothing', async (t) => {
   const app = await openTestApp(t)
   const [victim, thief] = [await app.login('victim'), await app.login('thief')]
@@ -347,7 +347,7 @@ test('FP-15 logout demands the fingerprint too: half a pair ends nothing', async
   await assertRefused(t, app, () => app.me(victim.token, victim.cookie), 'ERR_TOKEN_REVOKED')
 })
 
-test('FP-15 a cookie without its token ends nothing', async (t) => {
+test('FP-15 the fingerprint without its token ends nothing', async (t) => {
   const app = await openTestApp(t)
   const { token, cookie } = await app.login()
   t.is((await app.request('POST', '/auth/logout', { Cookie: cookie, Origin: 'https://app.example' })).status, 204)

@@ -5,9 +5,8 @@ import test, { type ExecutionContext } from 'ava'
 import Koa from 'koa'
 
 import { createKeySet, createSessionKit, isSessionError, memoryStore, type StoreRecord } from '../src/index.ts'
-import { createRevocationList } from '../src/revocation.ts'
-import { createEvents } from '../src/events.ts'
-import { createSessions, type Sessions } from '../src/sessions.ts'
+import type { Sessions } from '../src/session/sessions.ts'
+import { createSessionUnit } from './helpers/sessions.ts'
 import {
   bearer,
   codesOf,
@@ -16,10 +15,13 @@ import {
   type Login,
   openTestApp,
   postLogin,
+  postRefresh,
   privateJwk,
+  refreshHeaders,
   type TestApp,
   type TestAppOptions,
   type TestClock,
+  toLogin,
 } from './helpers/app.ts'
 import { payloadOf } from './helpers/decode.ts'
 import { type FaultyStore, faultyStore } from './helpers/faulty.ts'
@@ -36,16 +38,21 @@ async function sessionsOf(app: TestApp): Promise<string[]> {
 
 test('SL-02 a session ends at its absolute end, however active it is', async (t) => {
   const app = await openTestApp(t, { session: { absolute: '10m' }, accessToken: { lifetime: '15m' } })
-  const { token, cookie, response } = await app.login()
+  const login = await app.login()
+  const { token, cookie, response } = login
   t.true((response.json['expires_in'] as number) <= 600)
-  const maxAge = Number(/Max-Age=(\d+)/.exec(response.cookies[0] ?? '')?.[1])
-  t.true(maxAge > 0 && maxAge <= 600)
+  t.is(response.cookies.length, 2)
+  for (const line of response.cookies) {
+    const maxAge = Number(/Max-Age=(\d+)/.exec(line)?.[1])
+    t.true(maxAge > 0 && maxAge <= 600)
+  }
   for (let minute = 0; minute < 9; minute += 1) {
     app.clock.advance(60)
     t.is((await app.me(token, cookie)).status, 200, `minute ${minute}`)
   }
   app.clock.advance(60)
   await assertRefused(t, app, () => app.me(token, cookie), 'ERR_TOKEN_EXPIRED')
+  await assertRefused(t, app, () => postRefresh(app, login), 'ERR_SESSION_EXPIRED')
   t.deepEqual(await sessionsOf(app), [])
 })
 
@@ -59,7 +66,9 @@ test('SL-02 the token of a long session lives no longer than tokens may', async 
 
 test('SL-02 an end of the session is a number of its own, at most 400 days', async (t) => {
   for (const absolute of ['401d', 0, -1, '1ms', 'forever', Number.NaN]) {
-    await t.throwsAsync(openTestApp(t, { session: { absolute } }), { instanceOf: TypeError })
+    for (const session of [{ absolute }, { remembered: { absolute } }]) {
+      await t.throwsAsync(openTestApp(t, { session }), { instanceOf: TypeError })
+    }
   }
 })
 
@@ -70,6 +79,7 @@ test('SL-07 setting the clock back brings no session back that was ended', async
   for (const seconds of [-1, -60, -3600]) {
     app.clock.advance(seconds)
     t.is((await app.me(session.token, session.cookie)).status, 401)
+    await assertRefused(t, app, () => postRefresh(app, session), 'ERR_TOKEN_REVOKED')
   }
 })
 
@@ -80,10 +90,12 @@ test('IS-15 a login ends the session that was presented, and only that', async (
   t.is(response.status, 200)
   t.not(response.json['sid'], old.sid)
   await assertRefused(t, app, () => app.me(old.token, old.cookie), 'ERR_TOKEN_REVOKED')
+  await assertRefused(t, app, () => postRefresh(app, old), 'ERR_TOKEN_REVOKED')
   t.is((await app.me(elsewhere.token, elsewhere.cookie)).status, 200)
-  const cookie = response.cookies[0]?.split(';')[0]
-  t.is((await app.me(response.json['access_token'] as string, cookie)).status, 200)
-  t.deepEqual(await sessionsOf(app), [elsewhere.sid, response.json['sid'] as string].sort())
+  const next = toLogin(response)
+  t.is((await app.me(next.token, next.cookie)).status, 200)
+  t.deepEqual(await sessionsOf(app), [elsewhere.sid, next.sid].sort())
+  for (const session of [elsewhere, next]) t.is((await postRefresh(app, session)).status, 200)
 })
 
 test('IS-15 a login as another user ends the session that was presented', async (t) => {
@@ -107,6 +119,7 @@ test('IS-15 a login that fails costs nothing that was there', async (t) => {
   t.is((await postLogin(app, { sub: 'alice', password: 'wrong' }, bearer(old))).status, 401)
   t.is((await postLogin(app, { sub: 'alice', password: 'correct', claims: { exp: 1 } }, bearer(old))).status, 500)
   t.is((await app.me(old.token, old.cookie)).status, 200)
+  t.is((await postRefresh(app, old)).status, 200)
 })
 
 test('IS-15 a login cannot end the session of a token without its cookie', async (t) => {
@@ -116,6 +129,10 @@ test('IS-15 a login cannot end the session of a token without its cookie', async
     { Authorization: `Bearer ${victim.token}` },
     { Authorization: `Bearer ${victim.token}`, Cookie: thief.cookie },
     { Authorization: `Bearer ${victim.token}`, Cookie: `${thief.cookie}; ${victim.cookie}x` },
+    // Nor by a refresh token that is only nearly the own one, or knows no more than the name of the session.
+    { Cookie: `${victim.cookie}; ${victim.refreshCookie.slice(0, -70)}${'A'.repeat(70)}` },
+    { Cookie: `__Secure-Refresh=${victim.sid}.0.${'A'.repeat(65)}` },
+    { Cookie: `__Secure-Refresh=${victim.sid}.0.${thief.refreshToken.split('.')[2]}` },
   ]
   for (const headers of attempts) {
     t.is((await postLogin(app, { sub: 'mallory', password: 'correct' }, headers)).status, 200)
@@ -130,7 +147,11 @@ test('IS-15 whatever is presented, the fingerprint and the identifiers are fresh
   const { sid, jti } = payloadOf(response.json['access_token'] as string)
   t.not(sid, old.sid)
   t.not(jti, 'mine')
-  t.false((response.cookies[0] ?? '').includes(old.fingerprint))
+  const secret = old.refreshToken.split('.')[2] ?? ''
+  t.is(response.cookies.length, 2)
+  for (const one of [old.fingerprint, old.sid, secret.slice(0, 22), secret.slice(22)]) {
+    t.false(response.cookies.join().includes(one))
+  }
 })
 
 test('IS-16 an unknown user and a wrong password get the same bytes', async (t) => {
@@ -219,8 +240,7 @@ function openOwnRoutes(t: ExecutionContext, options: TestAppOptions = {}): Promi
     ...options,
     mount(_koa, kit, router) {
       router.post('/sign-in', async (ctx) => {
-        const { access_token: token, sid, ...rest } = await kit.start(ctx, { sub: 'alice', scope: 'read' })
-        ctx.body = { token, sid, rest }
+        ctx.body = await kit.start(ctx, { sub: 'alice', scope: 'read' })
       })
       router.post('/sign-out', async (ctx) => {
         await kit.end(ctx)
@@ -235,25 +255,24 @@ function openOwnRoutes(t: ExecutionContext, options: TestAppOptions = {}): Promi
 }
 
 async function signIn(app: TestApp, headers: Record<string, string> = {}): Promise<Login> {
-  const response = await app.request('POST', '/sign-in', { ...JSON_TYPE, ...headers }, '{}')
-  const cookie = response.cookies[0]?.split(';')[0] ?? ''
-  const { token, sid } = response.json as { token: string; sid: string }
-  return { response, token, sid, cookie, fingerprint: cookie.split('=')[1] ?? '' }
+  return toLogin(await app.request('POST', '/sign-in', { ...JSON_TYPE, ...headers }, '{}'))
 }
 
 test('kit.start in a route of the application starts a session like the login route does', async (t) => {
   const app = await openOwnRoutes(t)
   const session = await signIn(app)
   t.is(session.response.status, 200)
-  t.deepEqual(session.response.json['rest'], { token_type: 'Bearer', expires_in: 900 })
-  t.regex(
-    session.response.cookies[0] ?? '',
-    /^__Secure-Fgp=[\w-]{43}; Path=\/; Max-Age=900; HttpOnly; Secure; SameSite=Strict$/,
-  )
+  const { access_token: _, sid, ...rest } = session.response.json
+  t.deepEqual(rest, { token_type: 'Bearer', expires_in: 900, scope: 'read' })
+  t.is(session.response.cookies.length, 2)
+  const [fingerprint = '', refresh = ''] = session.response.cookies
+  t.regex(fingerprint, /^__Secure-Fgp=[\w-]{43}; Path=\/; Max-Age=1800; HttpOnly; Secure; SameSite=Strict$/)
+  t.regex(refresh, /^__Secure-Refresh=[\w.-]{90}; Path=\/auth; Max-Age=1800; HttpOnly; Secure; SameSite=Strict$/)
   t.is(session.response.headers['cache-control'], 'no-store')
   const me = await app.me(session.token, session.cookie)
-  t.is(me.json['sid'], session.sid)
+  t.is(me.json['sid'], sid)
   t.is((await app.me(session.token)).status, 401)
+  t.is((await postRefresh(app, session)).json['sid'], sid)
 })
 
 test('kit.start ends the session that the request presents, and refuses pages of other sites', async (t) => {
@@ -261,13 +280,14 @@ test('kit.start ends the session that the request presents, and refuses pages of
   const old = await signIn(app)
   const next = await signIn(app, bearer(old))
   t.is((await app.me(old.token, old.cookie)).status, 401)
+  await assertRefused(t, app, () => postRefresh(app, old), 'ERR_TOKEN_REVOKED')
   t.is((await app.me(next.token, next.cookie)).status, 200)
   const response = await app.request('POST', '/sign-in', { ...JSON_TYPE, 'Sec-Fetch-Site': 'cross-site' }, '{}')
   t.is(response.status, 403)
   t.deepEqual(response.cookies, [])
 })
 
-test('kit.start twice in one request sets one cookie, that of the last', async (t) => {
+test('kit.start twice in one request sets each cookie once, those of the last', async (t) => {
   const app = await openTestApp(t, {
     mount(_koa, kit, router) {
       router.post('/twice', async (ctx) => {
@@ -277,18 +297,23 @@ test('kit.start twice in one request sets one cookie, that of the last', async (
     },
   })
   const response = await app.request('POST', '/twice', JSON_TYPE, '{}')
-  t.is(response.cookies.length, 1)
-  const cookie = response.cookies[0]?.split(';')[0]
-  t.is((await app.me(response.json['access_token'] as string, cookie)).json['sub'], 'bob')
+  t.is(response.cookies.length, 2)
+  const session = toLogin(response)
+  t.is((await app.me(session.token, session.cookie)).json['sub'], 'bob')
+  t.is(payloadOf(toLogin(await postRefresh(app, session)).token)['sub'], 'bob')
 })
 
-test('kit.end in a route of the application ends the session and deletes the cookie', async (t) => {
+test('kit.end in a route of the application ends the session and deletes the cookies', async (t) => {
   const app = await openOwnRoutes(t)
   const [session, other] = [await signIn(app), await signIn(app)]
   const response = await app.request('POST', '/sign-out', bearer(session))
   t.is(response.status, 204)
-  t.deepEqual(response.cookies, ['__Secure-Fgp=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict'])
+  t.deepEqual(response.cookies, [
+    '__Secure-Fgp=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
+    '__Secure-Refresh=; Path=/auth; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
+  ])
   await assertRefused(t, app, () => app.me(session.token, session.cookie), 'ERR_TOKEN_REVOKED')
+  await assertRefused(t, app, () => postRefresh(app, session), 'ERR_TOKEN_REVOKED')
   t.is((await app.me(other.token, other.cookie)).status, 200)
   t.is((await app.request('POST', '/sign-out', JSON_TYPE)).status, 204, 'for nobody it is no error')
 })
@@ -297,12 +322,14 @@ test('kit.end does nothing for a page of another site', async (t) => {
   const app = await openOwnRoutes(t)
   const session = await signIn(app)
   // As a form of another site would send it, in browsers that let the cookie through or not: it could delete the cookie.
-  for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }]) {
+  for (const from of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }]) {
+    const headers = { Cookie: refreshHeaders(session).Cookie, ...from }
     const response = await app.request('POST', '/sign-out', headers)
-    t.deepEqual(response.cookies, [], JSON.stringify(headers))
+    t.deepEqual(response.cookies, [], JSON.stringify(from))
     t.is(response.status, 403)
   }
   t.is((await app.me(session.token, session.cookie)).status, 200)
+  t.is((await postRefresh(app, session)).status, 200)
 })
 
 test('kit.end cannot be used with a token that lacks its cookie', async (t) => {
@@ -312,11 +339,20 @@ test('kit.end cannot be used with a token that lacks its cookie', async (t) => {
   t.is((await app.me(session.token, session.cookie)).status, 200)
 })
 
+test('kit.end takes the refresh token for proof as well, where the browser sends it', async (t) => {
+  const app = await openOwnRoutes(t)
+  const [session, other] = [await signIn(app), await signIn(app)]
+  t.is((await app.request('POST', '/sign-out', { ...JSON_TYPE, Cookie: session.refreshCookie })).status, 204)
+  await assertRefused(t, app, () => app.me(session.token, session.cookie), 'ERR_TOKEN_REVOKED')
+  t.is((await app.me(other.token, other.cookie)).status, 200)
+})
+
 test('kit.revoke in a route of the application ends another session', async (t) => {
   const app = await openOwnRoutes(t)
   const [admin, target] = [await signIn(app), await signIn(app)]
   t.is((await app.request('POST', `/kick/${target.sid}`, bearer(admin))).status, 204)
   t.is((await app.me(target.token, target.cookie)).status, 401)
+  await assertRefused(t, app, () => postRefresh(app, target), 'ERR_TOKEN_REVOKED')
   t.is((await app.me(admin.token, admin.cookie)).status, 200)
 })
 
@@ -328,6 +364,7 @@ test('a kit without authenticate has no login route, and everything else', async
     keys: await createKeySet({ keys: [privateJwk] }),
     store: memoryStore({ clock }),
     cookie: { tlsProxy: true },
+    limiter: false,
   })
   t.teardown(() => kit.close())
   const koa = new Koa()
@@ -343,43 +380,41 @@ test('a kit without authenticate has no login route, and everything else', async
   t.is((await fetch(`${base}/auth/login`, post)).status, 404)
   const login = await fetch(`${base}/sign-in`, post)
   const { access_token: token } = (await login.json()) as { access_token: string }
-  const cookie = (login.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
+  const [cookie = '', refreshCookie = ''] = login.headers.getSetCookie().map((line) => line.split(';')[0] ?? '')
   const me = await fetch(`${base}/me`, { headers: bearer({ token, cookie }) })
   t.deepEqual(await me.json(), { sub: 'alice' })
+  const headers = { ...JSON_TYPE, Cookie: `${cookie}; ${refreshCookie}` }
+  t.is((await fetch(`${base}/auth/refresh`, { method: 'POST', headers })).status, 200)
   t.is((await fetch(`${base}/auth/logout`, { method: 'POST', headers: bearer({ token, cookie }) })).status, 204)
   t.is((await fetch(`${base}/me`, { headers: bearer({ token, cookie }) })).status, 401)
 })
 
 // Below: the part without Koa.
 
+const NOTHING = { replaces: [] } as const
+
 async function createUnit(clock: TestClock): Promise<{ sessions: Sessions; store: FaultyStore; names: string[] }> {
   const store = faultyStore(memoryStore({ clock }))
-  const events = createEvents(clock)
+  const { sessions, events } = await createSessionUnit({ store, clock })
   const names: string[] = []
   for (const name of ['session_created', 'authn_token_created', 'authn_token_revoked', 'session_expired'] as const) {
     events.source.on(name, () => names.push(name))
   }
-  const rules = { issuer: ISSUER, audience: [ISSUER], clockTolerance: 0, maxLifetime: 3600 }
-  const revocations = await createRevocationList({ ...rules, store, clock, retention: 3605 })
-  const keys = await createKeySet({ keys: [privateJwk] })
-  const sessions = createSessions({
-    ...rules,
-    ...{ keys, store, revocations, events, clock },
-    ...{ format: 'base64url', lifetime: 900, absolute: 28_800, maxBytes: 4096 },
-  })
   return { sessions, store, names }
 }
 
-test('a session is stored once, under its subject, until its absolute end, and holds nothing to get in with', async (t) => {
+test('a session is stored once, under its subject, until its idle end, and holds nothing to get in with', async (t) => {
   const clock = createClock()
   const { sessions, store } = await createUnit(clock)
-  const started = await sessions.start({ sub: 'alice', claims: { roles: ['admin'] } })
+  const started = await sessions.start({ sub: 'alice', claims: { roles: ['admin'] } }, NOTHING)
   const records: StoreRecord[] = []
   for await (const record of store.list('session', 'alice')) records.push(record)
   t.is(records.length, 1)
-  t.like(records[0], { key: started.sid, group: 'alice', expires: clock() + 28_800_000 })
+  t.like(records[0], { key: started.sid, group: 'alice', expires: clock() + 1_800_000 })
   const text = JSON.stringify(records)
-  for (const secret of [started.fingerprint, started.accessToken, ...started.accessToken.split('.').slice(1)]) {
+  const { access, refreshToken, fingerprints } = started
+  const secrets = [...fingerprints, access.token, ...access.token.split('.').slice(1), refreshToken.split('.')[2] ?? '']
+  for (const secret of [...secrets, secrets.at(-1)?.slice(0, 22) ?? '', secrets.at(-1)?.slice(22) ?? '']) {
     t.false(text.includes(secret))
   }
 })
@@ -387,7 +422,7 @@ test('a session is stored once, under its subject, until its absolute end, and h
 test('a session that the store does not take is no session', async (t) => {
   const { sessions, store, names } = await createUnit(createClock())
   store.broken.add('add')
-  const error: unknown = await sessions.start({ sub: 'alice' }).catch((thrown: unknown) => thrown)
+  const error: unknown = await sessions.start({ sub: 'alice' }, NOTHING).catch((thrown: unknown) => thrown)
   t.true(isSessionError(error))
   t.deepEqual(names, [])
 })
@@ -395,7 +430,7 @@ test('a session that the store does not take is no session', async (t) => {
 test('data is written only while the session lives', async (t) => {
   const clock = createClock()
   const { sessions } = await createUnit(clock)
-  const { sid } = await sessions.start({ sub: 'alice' })
+  const { sid } = await sessions.start({ sub: 'alice' }, NOTHING)
   t.is(await sessions.readData(sid), undefined)
   t.true(await sessions.writeData(sid, { a: 1 }))
   t.deepEqual(await sessions.readData(sid), { a: 1 })
@@ -403,17 +438,17 @@ test('data is written only while the session lives', async (t) => {
   await sessions.end(sid, 'logout')
   t.false(await sessions.writeData(sid, { a: 3 }))
   t.is(await sessions.readData(sid), undefined)
-  const late = await sessions.start({ sub: 'alice' })
+  const late = await sessions.start({ sub: 'alice' }, NOTHING)
   clock.advance(28_800)
   t.false(await sessions.writeData(late.sid, { a: 4 }))
 })
 
 test('ending twice, or what never was, is told as no second end', async (t) => {
   const { sessions, names } = await createUnit(createClock())
-  const { sid } = await sessions.start({ sub: 'alice' })
+  const { sid } = await sessions.start({ sub: 'alice' }, NOTHING)
   for (let i = 0; i < 3; i += 1) await sessions.end(sid, 'logout')
   await sessions.end('never', 'logout')
   t.is(names.filter((name) => name === 'session_expired').length, 1)
 })
 
-// IS-12, IS-14, SL-01, SL-03, SL-04, SL-06 not here: there is no refresh, idle limit, form login or session list yet.
+// IS-14 not here: there is no form login.

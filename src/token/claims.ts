@@ -48,6 +48,11 @@ export const RESERVED_CLAIMS: ReadonlySet<string> = new Set([
   ...['cnf', 'fgp', 'userFingerprint', '__proto__', 'constructor', 'prototype', 'toJSON'],
 ])
 
+/** The claims that are the application's own. */
+export function pickOwnClaims(claims: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => !RESERVED_CLAIMS.has(name)))
+}
+
 /** How far ahead of this clock another issuing process may be: `iat` and `nbf` only, never `exp`. */
 export const CLOCK_SKEW: Seconds = 5
 

@@ -1,4 +1,4 @@
-// Issues access tokens: `at+jwt` with RFC 9068's claims, signed by jose.
+// Signs tokens: access tokens, `at+jwt` with RFC 9068's claims, and tickets. By jose.
 
 import { CompactSign } from 'jose'
 
@@ -9,6 +9,16 @@ import { parseJsonObject } from './json.ts'
 
 /** The `typ` of an access token. @see https://www.rfc-editor.org/rfc/rfc9068#section-2.1 */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
+
+/** The `typ` of a ticket: the kit's own, so that nobody takes one for an access token. */
+export const TICKET_TYPE = 'ticket+jwt'
+
+/** A token, and what whoever verifies it will read. */
+export interface SignedToken {
+  readonly token: string
+  readonly kid: string
+  readonly claims: TokenClaims
+}
 
 /**
  * Signs a token that {@link assertClaims} accepts.
@@ -22,27 +32,27 @@ export async function signToken(
   key: SigningKey,
   claims: TokenClaims & Readonly<Record<string, unknown>>,
   custom: object,
-  rules: ClaimRules & { readonly maxBytes: number },
-): Promise<string> {
+  rules: ClaimRules & { readonly maxBytes: number; readonly typ: string },
+): Promise<SignedToken> {
   const reserved = Object.keys(custom).find((name) => RESERVED_CLAIMS.has(name))
   if (reserved !== undefined) {
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: `'${reserved}' is set by the kit; use another name` })
   }
-  const token = await new CompactSign(encode({ ...custom, ...claims }, rules))
-    .setProtectedHeader({ alg: key.alg, typ: ACCESS_TOKEN_TYPE, kid: key.kid })
+  const { bytes, payload } = encode({ ...custom, ...claims }, rules)
+  const token = await new CompactSign(bytes)
+    .setProtectedHeader({ alg: key.alg, typ: rules.typ, kid: key.kid })
     .sign(key.signingKey)
   if (token.length > rules.maxBytes) {
     throw new SessionError('ERR_TOKEN_OVERSIZE', { detail: `${token.length} of ${rules.maxBytes} bytes` })
   }
-  return token
+  return { token, kid: key.kid, claims: payload }
 }
 
 /** What cannot be read back is not issued. */
-function encode(payload: object, rules: ClaimRules): Uint8Array {
+function encode(claims: object, rules: ClaimRules): { bytes: Uint8Array; payload: TokenClaims } {
   try {
-    const bytes = Buffer.from(JSON.stringify(payload))
-    assertClaims(parseJsonObject(bytes), rules)
-    return bytes
+    const bytes = Buffer.from(JSON.stringify(claims))
+    return { bytes, payload: assertClaims(parseJsonObject(bytes), rules) }
   } catch (cause) {
     // Messages of both functions name claims, never their values; JSON.stringify's names a type.
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: String(cause), cause })

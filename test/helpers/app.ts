@@ -87,8 +87,12 @@ export interface Login {
   readonly token: string
   /** The cookie's value. */
   readonly fingerprint: string
-  /** `name=value`, for a Cookie header. */
+  /** `name=value` of the fingerprint, for a Cookie header. */
   readonly cookie: string
+  /** The same of the refresh token. */
+  readonly refreshCookie: string
+  /** The refresh token. */
+  readonly refreshToken: string
   readonly sid: string
 }
 
@@ -120,6 +124,8 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   const kit = await createSessionKit({
     issuer: ISSUER,
     clock,
+    // All requests come from one address. Tests of the limiter say so.
+    limiter: false,
     authenticate: (ctx) => {
       const { password, ...subject } = ctx.request.body as { password?: string; sub: string }
       return password === 'correct' ? subject : null
@@ -168,14 +174,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
       JSON.stringify({ sub, password: 'correct', ...extra.body }),
     )
     if (response.status !== 200) throw new Error(`login answered ${response.status}: ${response.text}`)
-    const cookie = response.cookies[0]?.split(';')[0] ?? ''
-    return {
-      response,
-      token: response.json['access_token'] as string,
-      fingerprint: cookie.slice(cookie.indexOf('=') + 1),
-      cookie,
-      sid: response.json['sid'] as string,
-    }
+    return toLogin(response)
   }
 
   return {
@@ -203,6 +202,37 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
       await kit.close()
     },
   }
+}
+
+/** What a login or a refresh has answered. */
+export function toLogin(response: Response): Login {
+  const [cookie = '', refreshCookie = ''] = response.cookies.map((line) => line.split(';')[0] ?? '')
+  return {
+    response,
+    token: response.json['access_token'] as string,
+    fingerprint: cookie.slice(cookie.indexOf('=') + 1),
+    cookie,
+    refreshCookie,
+    refreshToken: refreshCookie.slice(refreshCookie.indexOf('=') + 1),
+    sid: response.json['sid'] as string,
+  }
+}
+
+/** The headers of a request that refreshes, as a browser sends them: both cookies and nothing else. */
+export function refreshHeaders({ cookie, refreshCookie }: Pick<Login, 'cookie' | 'refreshCookie'>): {
+  Cookie: string
+  'Sec-Fetch-Site': string
+} {
+  return { Cookie: [cookie, refreshCookie].filter((one) => one !== '').join('; '), 'Sec-Fetch-Site': 'same-origin' }
+}
+
+/** Refreshes with these cookies. */
+export function postRefresh(
+  app: Pick<TestApp, 'request'>,
+  login: Pick<Login, 'cookie' | 'refreshCookie'>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return app.request('POST', '/auth/refresh', { ...refreshHeaders(login), ...headers })
 }
 
 /** The headers that carry both halves of a pair. */
@@ -236,6 +266,7 @@ export const EVENT_NAMES: readonly EventName[] = [
     'authn_token_created',
     'authn_token_revoked',
     'session_created',
+    'session_renewed',
     'session_expired',
   ]),
 ]

@@ -20,11 +20,23 @@ export async function leastCost(enough: number, work: () => unknown): Promise<nu
   return least
 }
 
-/** Bytes in use after a full collection. The collector is asked for by name, so no test needs a flag from outside. */
+/** Bytes of the heap in use after a full collection. */
 export function heapUsed(): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+/** The same, and what typed arrays hold outside of the heap. */
+export function bytesUsed(): number {
+  collectGarbage()
+  const { heapUsed: onHeap, arrayBuffers } = process.memoryUsage()
+  return onHeap + arrayBuffers
+}
+
+/** The collector is asked for by name, so no test needs a flag from outside. */
+function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   // What a first collection finalises only a later one frees.
   for (let i = 0; i < 3; i += 1) collect()
-  return process.memoryUsage().heapUsed
 }

@@ -13,9 +13,8 @@ import {
   type SessionKitOptions,
   type Subject,
 } from '../../src/index.ts'
-import { createEvents } from '../../src/events.ts'
+import { createOutbox } from '../../src/outbox.ts'
 import { createRevocationList } from '../../src/revocation.ts'
-import { createSessions } from '../../src/sessions.ts'
 import { RESERVED_CLAIMS } from '../../src/token/claims.ts'
 import {
   createClock,
@@ -23,13 +22,17 @@ import {
   ISSUER,
   openTestApp,
   postLogin,
+  postRefresh,
   privateJwk,
+  refreshHeaders,
   type Response,
   START,
   type TestApp,
   type TestAppOptions,
+  toLogin,
 } from '../helpers/app.ts'
 import { headerOf, payloadOf } from '../helpers/decode.ts'
+import { createSessionUnit } from '../helpers/sessions.ts'
 
 const IAT = Math.floor(START / 1000)
 
@@ -107,6 +110,28 @@ test('IS-03 no token outlives its session', async (t) => {
   const { token, response } = await app.login()
   t.is(payloadOf(token)['exp'], IAT + 300)
   t.is(response.json['expires_in'], 300)
+  const long = await openTestApp(t, { session: { absolute: '20m' } })
+  const login = await long.login()
+  long.clock.advance(600)
+  const next = toLogin(await postRefresh(long, login))
+  t.is(payloadOf(next.token)['exp'], IAT + 1200, 'nor after a refresh')
+  t.is(next.response.json['expires_in'], 600)
+})
+
+test('IS-02 a refreshed token has the same claims as the first, but for its times, its name and its fingerprint', async (t) => {
+  const app = await openTestApp(t)
+  const login = await app.login('alice', { body: { scope: 'read write', claims: { theme: 'dark' } } })
+  app.clock.advance(60)
+  const next = toLogin(await postRefresh(app, login))
+  t.deepEqual(headerOf(next.token), headerOf(login.token))
+  const { jti, fgp, ...before } = payloadOf(login.token)
+  const { jti: nextJti, fgp: nextFgp, ...after } = payloadOf(next.token)
+  t.deepEqual(after, { ...before, exp: IAT + 960, iat: IAT + 60, iat_ms: START + 60_000 })
+  t.false(nextJti === jti || nextFgp === fgp)
+  t.deepEqual(
+    { ...next.response.json, access_token: '' },
+    { access_token: '', token_type: 'Bearer', expires_in: 900, sid: login.sid, scope: 'read write' },
+  )
 })
 
 const BAD_DURATIONS = [
@@ -119,6 +144,10 @@ const DURATION_OPTIONS: readonly [string, (value: never) => Partial<SessionKitOp
   ['accessToken.lifetime', (lifetime) => ({ accessToken: { lifetime } })],
   ['accessToken.maxLifetime', (maxLifetime) => ({ accessToken: { maxLifetime } })],
   ['session.absolute', (absolute) => ({ session: { absolute } })],
+  ['session.idle', (idle) => ({ session: { idle } })],
+  ['session.remembered.absolute', (absolute) => ({ session: { remembered: { absolute } } })],
+  ['session.remembered.idle', (idle) => ({ session: { remembered: { idle } } })],
+  ['refreshToken.grace', (grace) => ({ refreshToken: { grace } })],
   ['clockTolerance', (clockTolerance) => ({ clockTolerance })],
 ]
 
@@ -126,8 +155,8 @@ for (const [name, option] of DURATION_OPTIONS) {
   test(`IS-04 ${name} takes whole seconds or a number with a unit, and nothing else`, async (t) => {
     const keys = await createKeySet({ keys: [privateJwk] })
     for (const value of BAD_DURATIONS) {
-      // No tolerance is a tolerance, and null takes the default like undefined.
-      if (value === null || (name === 'clockTolerance' && (value === 0 || value === '0s'))) continue
+      // No tolerance is a tolerance, and no grace a grace.
+      if (/Tolerance|grace/.test(name) && (value === 0 || value === '0s')) continue
       const options = { issuer: ISSUER, keys, store: memoryStore(), ...option(value as never) }
       const error = await t.throwsAsync(createSessionKit(options), { instanceOf: TypeError }, inspect(value))
       t.true(error?.message.startsWith(`${name}: `), inspect(value))
@@ -147,35 +176,26 @@ test('IS-04 a demanded maxTokenAge is checked the same way', async (t) => {
 })
 
 // Scaled down from 10^5: what a broken generator repeats, it repeats among these, and the bits are counted besides.
-test('IS-05 FP-01 a jti has 128 random bits, and no jti, session or fingerprint comes twice', async (t) => {
-  const [clock, store, events] = [createClock(), memoryStore(), createEvents(createClock())]
-  const rules = { issuer: ISSUER, audience: [ISSUER], clockTolerance: 0, maxLifetime: 3600 }
-  const sessions = createSessions({
-    ...rules,
-    // An HMAC, since signing is what takes time here.
-    keys: await createKeySet({ keys: [await generateKey('HS256')] }),
-    store,
-    events,
-    revocations: await createRevocationList({ ...rules, store, clock, retention: 3600 }),
-    format: 'base64url',
-    lifetime: 900,
-    absolute: 28_800,
-    maxBytes: 4096,
-    clock,
-  })
+test('IS-05 FP-01 a jti has 128 random bits, and no jti, session, fingerprint or refresh token comes twice', async (t) => {
+  // An HMAC, since signing is what takes time here.
+  const keys = await createKeySet({ keys: [await generateKey('HS256')] })
+  const { sessions } = await createSessionUnit({ store: memoryStore(), clock: createClock(Date.now()), keys })
   const [count, batch] = [20_000, 1000]
   const drawn = new Set<string>()
   const lengths = new Set<number>()
   const ones = Array.from({ length: 128 }, () => 0)
   for (let i = 0; i < count; i += batch) {
-    const started = await Promise.all(Array.from({ length: batch }, () => sessions.start({ sub: 'alice' })))
-    for (const { jti, sid, fingerprint } of started) {
-      for (const one of [jti, sid, fingerprint]) drawn.add(one)
+    const started = await Promise.all(
+      Array.from({ length: batch }, () => sessions.start({ sub: 'alice' }, { replaces: [] })),
+    )
+    for (const { access, sid, fingerprints, refreshToken } of started) {
+      const { jti } = access.claims
+      for (const one of [jti, sid, ...fingerprints, refreshToken]) drawn.add(one)
       lengths.add(Buffer.from(jti, 'base64url').length)
       countBits(Buffer.from(jti, 'base64url'), ones)
     }
   }
-  t.is(drawn.size, 3 * count)
+  t.is(drawn.size, 4 * count)
   t.deepEqual([...lengths], [16])
   // Every bit is drawn: a fair coin is 8 standard deviations from these limits.
   t.true(Math.min(...ones) > count * 0.47 && Math.max(...ones) < count * 0.53)
@@ -187,7 +207,7 @@ function countBits(bytes: Buffer, ones: number[]): void {
 
 test('IS-05 the same jti of another issuer is another token', async (t) => {
   const [store, clock] = [memoryStore(), createClock()]
-  const rules = { store, clock, retention: 3600, clockTolerance: 0 }
+  const rules = { store, clock, retention: 3600, clockTolerance: 0, maxStaleness: 5, outbox: createOutbox(clock) }
   const ours = await createRevocationList({ ...rules, issuer: ISSUER })
   const theirs = await createRevocationList({ ...rules, issuer: 'https://other.example' })
   await ours.add({ jti: 'one' })
@@ -203,8 +223,16 @@ test('IS-06 aud is what the options say; whatever a client asks for is ignored',
   t.teardown(one.close)
   t.teardown(two.close)
   const asked = { aud: 'https://admin.example', audience: 'https://admin.example', resource: 'https://admin.example' }
-  t.is(payloadOf((await one.login('alice', { body: asked })).token)['aud'], ISSUER)
-  t.deepEqual(payloadOf((await two.login('alice', { body: asked })).token)['aud'], audience)
+  for (const [app, expected] of [
+    [one, ISSUER],
+    [two, audience],
+  ] as const) {
+    const login = await app.login('alice', { body: asked })
+    t.deepEqual(payloadOf(login.token)['aud'], expected)
+    const headers = { 'Content-Type': 'application/json', Cookie: refreshHeaders(login).Cookie }
+    const next = toLogin(await app.request('POST', '/auth/refresh', headers, JSON.stringify(asked)))
+    t.deepEqual(payloadOf(next.token)['aud'], expected, 'nor at a refresh')
+  }
 })
 
 test('IS-06 an empty or absurd audience is refused', async (t) => {
@@ -274,13 +302,15 @@ test('IS-11 through the login route it is a server error that says nothing, and 
   for await (const record of app.store.list('session')) t.fail(record.key)
 })
 
-// That a refresh leaves them unchanged is not here: there is no refresh route now.
-test('IS-12 auth_time, acr and amr say when and how the user authenticated', async (t) => {
+test('IS-12 auth_time, acr and amr say when and how the user authenticated, also after a refresh', async (t) => {
   const app = await openTestApp(t)
   app.clock.advance(77)
-  const { token } = await app.login('alice', { body: { acr: 'loa2', amr: ['pwd', 'otp'] } })
-  const { auth_time: authTime, acr, amr } = payloadOf(token)
-  t.deepEqual({ authTime, acr, amr }, { authTime: IAT + 77, acr: 'loa2', amr: ['pwd', 'otp'] })
+  const login = await app.login('alice', { body: { acr: 'loa2', amr: ['pwd', 'otp'] } })
+  app.clock.advance(600)
+  for (const { token } of [login, toLogin(await postRefresh(app, login))]) {
+    const { auth_time: authTime, acr, amr } = payloadOf(token)
+    t.deepEqual({ authTime, acr, amr }, { authTime: IAT + 77, acr: 'loa2', amr: ['pwd', 'otp'] })
+  }
   const plain = payloadOf((await app.login()).token)
   t.false('acr' in plain || 'amr' in plain)
 })
@@ -322,10 +352,15 @@ test('IS-13 login answers are not stored by any cache, whatever their status', a
 
 test('IS-14 the token is in the body and nowhere else, and no answer redirects', async (t) => {
   const app = await openTestApp(t)
-  const { response, token } = await app.login()
+  const login = await app.login()
+  const { response, token } = login
   t.is(response.status, 200)
   t.false('location' in response.headers)
   t.false(JSON.stringify(response.headers).includes(token.split('.')[2] ?? ''))
+  const next = await postRefresh(app, login)
+  t.is(next.status, 200)
+  t.false('location' in next.headers)
+  t.false(JSON.stringify(next.headers).includes(toLogin(next).token.split('.')[2] ?? ''))
   const query = '?sub=alice&password=correct'
   t.is((await app.request('GET', `/auth/login${query}`)).status, 405)
   t.is((await app.request('POST', `/auth/login${query}`, { 'Content-Type': 'application/json' }, '{}')).status, 401)

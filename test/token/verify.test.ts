@@ -65,6 +65,7 @@ async function createUnit(overrides: Partial<VerifierOptions> = {}): Promise<Ver
     keys: await createKeySet({ keys: [privateJwk] }),
     revocations: { has: () => false, hasKey: () => false },
     format: 'base64url',
+    typ: 'at+jwt',
     maxBytes: 8192,
     clock: createClock(),
     ...overrides,
@@ -319,14 +320,24 @@ test('VF-09 crit in any form is refused, and b64 with it or without', async (t) 
   }
 })
 
-// The rest of the row's matrix is not here: the kit issues only one type of token now.
+// That no ticket is an access token, and the reverse, is in test/attacks/e-cross-token.test.ts.
 test('VF-10 typ is at+jwt, as a media type and nothing else', async (t) => {
   const app = await openTestApp(t)
   for (const typ of ['AT+JWT', 'At+Jwt', 'application/at+jwt', 'Application/AT+JWT']) {
     const { claims, cookie } = validClaims(app)
     t.is((await app.me(sign(validHeader({ typ }), claims), cookie)).status, 200, typ)
   }
-  const others = ['JWT', 'jwt', 'dpop+jwt', 'rt+jwt', 'logout+jwt', 'id+jwt', 'secevent+jwt', 'token-introspection+jwt']
+  const others = [
+    'JWT',
+    'jwt',
+    'ticket+jwt',
+    'dpop+jwt',
+    'rt+jwt',
+    'logout+jwt',
+    'id+jwt',
+    'secevent+jwt',
+    'token-introspection+jwt',
+  ]
   const nearly = ['', 'at+jwt ', 'at+jwt;x=1', 'text/at+jwt', 'application/application/at+jwt', 'at jwt', 'at+jwt\0']
   for (const typ of [...others, ...nearly, ['at+jwt'], null, 1, {}, undefined]) {
     await refuseHeader(t, app, { typ }, 'ERR_TOKEN_TYPE')
