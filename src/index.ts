@@ -11,6 +11,7 @@ export {
   type SessionErrorOptions,
 } from './errors.ts'
 export type {
+  EndReason,
   EventBase,
   EventName,
   Refusal,
@@ -27,13 +28,20 @@ export { importKey, type ImportOptions, type KeyInput } from './keys/import.ts'
 export { createKeySet, type KeySet, type KeySetOptions } from './keys/key-set.ts'
 export type { Key, PublicJwk, SigningKey } from './keys/key.ts'
 export { createSessionKit, type SessionKit } from './kit.ts'
-export type { AuthState, Context, LoginContext, OptionalAuthState } from './koa/context.ts'
+export type { AuthState, Context, LoginContext, OptionalAuthState, SessionContext } from './koa/context.ts'
 export type { CorsOptions } from './koa/cors.ts'
-export type { TokenResponse } from './koa/login.ts'
+export type { TokenResponse } from './koa/delivery.ts'
+export type { DelegatedToken, DelegateOptions, TicketOptions } from './koa/derive.ts'
+export type { SessionItem } from './koa/devices.ts'
+export type { LimitedAction, Limiter } from './koa/limiter.ts'
 export type { Protect, ProtectOptions } from './koa/protect.ts'
+export type { UpgradeOptions } from './koa/upgrade.ts'
+export type { LiveSession } from './live.ts'
 export type { SessionKitOptions } from './options/options.ts'
 export type { RevocationTarget } from './revocation.ts'
-export type { SessionData, Subject } from './sessions.ts'
+export type { SessionData } from './session/record.ts'
+export type { Reauthorization, RefreshingSession } from './session/refresh.ts'
+export type { Renewal, SessionSummary, Subject } from './session/session.ts'
 export { memoryStore } from './store/memory.ts'
 export { NEVER, type NewRecord, type Store, type StoreKind, type StoreRecord } from './store/store.ts'
 export type { Clock, Duration, Milliseconds, Seconds } from './time.ts'

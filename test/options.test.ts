@@ -10,7 +10,7 @@ import {
   type SessionKit,
   type SessionKitOptions,
 } from '../src/index.ts'
-import { ISSUER, openTestApp, privateJwk } from './helpers/app.ts'
+import { ISSUER, openTestApp, postRefresh, privateJwk } from './helpers/app.ts'
 
 const keys = await createKeySet({ keys: [privateJwk] })
 const { d: _private, ...publicJwk } = JSON.parse(JSON.stringify(privateJwk)) as Record<string, unknown>
@@ -118,7 +118,8 @@ const ROWS: readonly Row[] = [
     values: ['x', { get: () => {} }, { swap: 1 }, { swap: () => {} }, memoryStore, Promise.resolve(memoryStore())],
   },
   { name: 'authenticate', except: isFunction, values: ['x', { call: 1 }] },
-  { name: 'limiter', except: isFunction, values: ['x', 60] },
+  { name: 'reauthorize', except: isFunction, values: ['x', { call: 1 }] },
+  { name: 'limiter', except: (value) => isFunction(value) || value === false, values: ['x', 60, 'false', { call: 1 }] },
   { name: 'clock', except: isFunction, values: ['x', Date.now()] },
   {
     name: 'prefix',
@@ -147,6 +148,21 @@ const ROWS: readonly Row[] = [
   { name: 'accessToken.maxBytes', values: [511, 8193, 4096.5, -4096, Infinity, '4096', '4kb'] },
   { name: 'session', except: isObject, values: ['8h', 28_800, [], [1]] },
   { name: 'session.absolute', except: isPositive, values: [...BAD_DURATIONS, 0, '401d', '2 years'] },
+  // Between the life of a token, 15 minutes, and the absolute end, 8 hours.
+  { name: 'session.idle', values: [...BAD_DURATIONS, 0, '401d', '14m', 899, '1s', '481m', 28_801, '8.1h'] },
+  { name: 'session.remembered', except: isObject, values: ['30d', 3600, true, [], [1]] },
+  { name: 'session.remembered.absolute', except: isPositive, values: [...BAD_DURATIONS, 0, '401d', '2 years'] },
+  // Its own absolute end is 30 days.
+  { name: 'session.remembered.idle', values: [...BAD_DURATIONS, 0, '401d', '14m', 899, '31d', 2_592_001] },
+  { name: 'session.max', except: (value) => value === 1, values: [-1, 0, 1.5, 1001, -Infinity, '5', [5], 2 ** 53] },
+  { name: 'session.onMax', values: ['', 'Evict', 'reject', 'refused', 'oldest', '__proto__', ['evict']] },
+  { name: 'refreshToken', except: isObject, values: ['cookie', 10, [], [1]] },
+  { name: 'refreshToken.transport', values: ['', 'Cookie', 'header', 'json', 'both', '__proto__', ['cookie']] },
+  {
+    name: 'refreshToken.grace',
+    except: (value) => value === 0 || isPositive(value),
+    values: [...BAD_DURATIONS, '61s', 61, '2m'],
+  },
   { name: 'fingerprint', except: isObject, values: ['owasp', [], [1]] },
   { name: 'fingerprint.format', values: ['', 'hex', 'OWASP', 'base64', 'toString', '__proto__', ['owasp']] },
   { name: 'cookie', except: isObject, values: ['__Host-', [], [1]] },
@@ -212,7 +228,7 @@ const ROWS: readonly Row[] = [
     values: ['true', '', 'false'],
     beside: { sameSite: 'none', crossSiteReason: 'x' },
   },
-  { name: 'cookie.lifetime', values: ['', 'Token', '15m', 900, '__proto__', ['token']] },
+  { name: 'cookie.lifetime', values: ['', 'token', 'Session', '15m', 900, '__proto__', ['session']] },
   { name: 'cookie.tlsProxy', except: isBoolean, values: ['true', 'false', ''] },
   { name: 'cookie.development', except: isBoolean, values: ['true', 'false', ''] },
   {
@@ -311,7 +327,12 @@ const MISSPELT: readonly (readonly [group: string, member: string, value: unknow
   ),
   ...['constructor', 'toString', 'hasOwnProperty'].map((member) => ['options', member, 'x'] as const),
   ...['lifeTime', 'maxAge', 'expiresIn', 'ttl', 'maxlifetime', 'maxSize'].map((m) => ['accessToken', m, '1m'] as const),
-  ...['absolut', 'idle', 'maxAge', 'lifetime'].map((member) => ['session', member, '1m'] as const),
+  ...['absolut', 'Idle', 'maxAge', 'lifetime', 'remember', 'onmax', 'limit'].map((m) => ['session', m, '1m'] as const),
+  ...['absolut', 'Idle', 'max', 'lifetime'].map((member) => ['session.remembered', member, '1m'] as const),
+  ...['Transport', 'graceful', 'lifetime', 'rotate', 'name'].map((m) => ['refreshToken', m, 'cookie'] as const),
+  ...['reauthorise', 'reAuthorize', 'onRefresh', 'refresh', 'sessions', 'rateLimit'].map(
+    (m) => ['options', m, 'x'] as const,
+  ),
   ...['formt', 'hash', 'bytes'].map((member) => ['fingerprint', member, 'owasp'] as const),
   ...['secure', 'httpOnly', 'samesite', 'SameSite', 'maxAge', 'expires', 'signed', 'Domain', 'host', 'overwrite'].map(
     (member) => ['cookie', member, true] as const,
@@ -320,7 +341,7 @@ const MISSPELT: readonly (readonly [group: string, member: string, value: unknow
 
 test('a misspelt option is refused rather than ignored, and is named', async (t) => {
   for (const [group, member, value] of MISSPELT) {
-    const options = group === 'options' ? { [member]: value } : { [group]: { [member]: value } }
+    const options = nest(group === 'options' ? member : `${group}.${member}`, value, {})
     await assertAllWrong(t, [[group, options, member]])
     const error = await t.throwsAsync(build(options))
     t.true(error?.message.includes(JSON.stringify(member)), member)
@@ -419,6 +440,20 @@ test('every good value is accepted', async (t) => {
     ...[512, 8192].map((maxBytes) => ({ accessToken: { maxBytes } })),
     ...[{ lifetime: '24h', maxLifetime: '24h' }, { maxLifetime: 900 }].map((accessToken) => ({ accessToken })),
     ...[1, '1s', '400d', '400 days'].map((absolute) => ({ session: { absolute } })),
+    ...['15m', 900, '30m', '8h', 28_800].map((idle) => ({ session: { idle } })),
+    ...['15m', '7d', '30d'].map((idle) => ({ session: { remembered: { idle } } })),
+    // A session that is shorter than a token has tokens that are as short, and may be idle for as long.
+    ...[
+      { absolute: '5m', idle: '5m' },
+      { absolute: '400d', idle: '400d' },
+    ].flatMap((limits) => [{ session: limits }, { session: { remembered: limits } }]),
+    { session: { remembered: {} } },
+    { accessToken: { lifetime: '1m' }, session: { idle: '1m', absolute: '1m' } },
+    ...[1, 1000, Infinity].map((max) => ({ session: { max } })),
+    ...['evict', 'refuse'].map((onMax) => ({ session: { max: 1, onMax } })),
+    ...['cookie', 'body'].map((transport) => ({ refreshToken: { transport } })),
+    ...[0, '0s', 1, '10s', 60, '1m'].map((grace) => ({ refreshToken: { grace } })),
+    ...[{ limiter: false }, { reauthorize: () => null }],
     ...[0, '0s', 300, '5m'].map((clockTolerance) => ({ clockTolerance })),
     ...[[], ['https://www.app.example', 'http://localhost:5173']].map((origins) => ({ origins })),
     ...[['storage', 'cache', 'cookies'], ['cookies']].map((clearSiteData) => ({ clearSiteData })),
@@ -445,11 +480,22 @@ const FULL = {
   authenticate: () => null,
   prefix: '/auth',
   accessToken: { lifetime: '15m', maxLifetime: '1h', maxBytes: 4096 },
-  session: { absolute: '8h' },
+  reauthorize: () => ({}),
+  refreshToken: { transport: 'cookie', grace: '10s' },
+  session: {
+    ...{ absolute: '8h', idle: '30m', max: 5, onMax: 'evict' },
+    remembered: { absolute: '30d', idle: '7d' },
+  },
   fingerprint: { format: 'base64url' },
   cookie: {
     ...{ prefix: '__Secure-', name: '__Secure-Fgp', domain: 'app.example', path: '/', sameSite: 'strict' },
-    ...{ crossSiteReason: 'none needed', partitioned: false, lifetime: 'token', tlsProxy: false, development: false },
+    ...{
+      crossSiteReason: 'none needed',
+      partitioned: false,
+      lifetime: 'persistent',
+      tlsProxy: false,
+      development: false,
+    },
   },
   origins: ['https://www.app.example'],
   onSidejack: 'revoke',
@@ -461,12 +507,26 @@ const FULL = {
 } as const satisfies SessionKitOptions
 
 test('the table above knows every option', (t) => {
-  const dotted = Object.entries(FULL).flatMap(([name, value]) =>
-    ['accessToken', 'session', 'fingerprint', 'cookie'].includes(name)
-      ? [name].concat(Object.keys(value).map((member) => `${name}.${member}`))
-      : [name],
-  )
+  const groups = new Set(['accessToken', 'refreshToken', 'session', 'session.remembered', 'fingerprint', 'cookie'])
+  const namesIn = (name: string, value: unknown): string[] =>
+    groups.has(name)
+      ? [name, ...Object.entries(value as object).flatMap(([member, inner]) => namesIn(`${name}.${member}`, inner))]
+      : [name]
+  const dotted = Object.entries(FULL).flatMap(([name, value]) => namesIn(name, value))
   t.deepEqual(ROWS.map(({ name }) => name).toSorted(), dotted.toSorted())
+})
+
+test('SL-01 left out, the idle limit is 30 minutes, or as long as a token lives, or the session is', async (t) => {
+  for (const [options, expected] of [
+    [{}, 1800],
+    [{ accessToken: { lifetime: '1h' } }, 3600],
+    [{ session: { absolute: '10m' } }, 600],
+    [{ accessToken: { lifetime: '1h' }, session: { absolute: '45m' } }, 2700],
+  ] as const) {
+    const app = await openTestApp(t, options)
+    const { sid } = await app.login()
+    t.is((await app.store.get('session', sid))?.expires, app.clock() + expected * 1000, JSON.stringify(options))
+  }
 })
 
 test('the options are not modified', async (t) => {
@@ -483,7 +543,8 @@ test('the options are not modified', async (t) => {
 test('frozen options, all the way down, are accepted', async (t) => {
   const options = copy(FULL)
   for (const value of Object.values(options))
-    if (typeof value === 'object' && value !== FULL.store) Object.freeze(value)
+    if (typeof value === 'object' && value !== FULL.store)
+      for (const one of [value, ...Object.values(value)]) Object.freeze(one)
   const app = await openTestApp(t, Object.freeze(options))
   t.is((await app.me()).status, 401)
 })
@@ -501,15 +562,28 @@ test('what is changed in the options afterwards changes nothing', async (t) => {
   const clearSiteData: ('storage' | 'cache' | 'cookies')[] = ['storage']
   const cookie = { sameSite: 'strict' as 'strict' | 'lax' }
   const accessToken = { lifetime: '15m' }
-  const app = await openTestApp(t, { origins, audience, clearSiteData, cookie, accessToken })
+  const refreshToken = { grace: 0 as number | string }
+  const session = { idle: '20m', remembered: { absolute: '1d', idle: '1d' } }
+  const app = await openTestApp(t, { origins, audience, clearSiteData, cookie, accessToken, refreshToken, session })
   origins.push('https://evil.example')
   audience[0] = 'evil'
   clearSiteData.push('cookies')
   cookie.sameSite = 'lax'
   accessToken.lifetime = '1h'
-  const { response, token, cookie: pair } = await app.login()
+  refreshToken.grace = '60s'
+  session.idle = '2h'
+  session.remembered.absolute = '400d'
+  session.remembered.idle = '400d'
+  const remembered = await app.login('alice', { body: { remember: true } })
+  for (const line of remembered.response.cookies) t.true(line.includes('Max-Age=86400;'), line)
+  const login = await app.login()
+  const { response, token, cookie: pair } = login
   t.is(response.json['expires_in'], 900)
-  t.true(response.cookies[0]?.includes('SameSite=Strict'))
+  t.is(response.cookies.length, 2)
+  for (const line of response.cookies) t.true(line.includes('SameSite=Strict') && line.includes('Max-Age=1200;'), line)
+  const spare = await app.login()
+  t.is((await postRefresh(app, spare)).status, 200)
+  t.is((await postRefresh(app, spare)).status, 401, 'without a grace the second of two is a reuse')
   t.is((await app.me(token, pair)).status, 200)
   const headers = { Origin: 'https://evil.example', Authorization: `Bearer ${token}`, Cookie: pair }
   t.is((await app.request('POST', '/auth/logout', headers)).status, 403)
@@ -563,18 +637,18 @@ function isPositive(value: unknown): boolean {
 
 /** `{ cookie: { path: value } }` for `cookie.path`. */
 function nest(name: string, value: unknown, beside: object): object {
-  const [group = '', member] = name.split('.')
-  return member === undefined ? { [group]: value } : { [group]: { ...beside, [member]: value } }
+  const [group = '', ...members] = name.split('.')
+  return { [group]: members.length === 0 ? value : { ...beside, ...nest(members.join('.'), value, {}) } }
 }
 
 /** Copies what is data; the store, the keys and the functions stay the same. */
-function copy(options: SessionKitOptions): SessionKitOptions {
+function copy<T extends object>(options: T): T {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]: [string, unknown]) => {
       if (name === 'keys' || name === 'store' || typeof value !== 'object' || value === null) return [name, value]
-      return [name, Array.isArray(value) ? [...(value as unknown[])] : { ...value }]
+      return [name, Array.isArray(value) ? [...(value as unknown[])] : copy(value)]
     }),
-  ) as unknown as SessionKitOptions
+  ) as unknown as T
 }
 
 function show(value: unknown): string {

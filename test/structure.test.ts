@@ -10,9 +10,9 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
-  /^(?:errors|events|time|describe|freeze)\.ts$|^options\/checks\.ts$/,
+  /^(?:errors|events|time|describe|freeze|outbox)\.ts$|^options\/checks\.ts$/,
   /^(?:token|keys)\/|^fingerprint\.ts$|^store\/store\.ts$/,
-  /^(?:expiring-map|revocation|sessions|verifier)\.ts$/,
+  /^(?:id|id-table|expiring-ids|expiring-map|revocation|live|verifier)\.ts$|^session\//,
   /^store\//,
   /^options\/|^koa\//,
   /^kit\.ts$/,
@@ -25,7 +25,9 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   '@koa/router': /^koa\//,
   '@koa/bodyparser': /^koa\//,
   'koa-session': /^koa\//,
+  'rate-limiter-flexible': /^koa\//,
   jose: /^(?:token|keys)\//,
+  lmdb: /^store\/lmdb-file\.ts$/,
   ms: /^time\.ts$/,
 }
 

@@ -26,6 +26,18 @@ const parse = bodyParser({
 })
 
 /**
+ * Reads the body of a route that needs none: an empty object when there is nothing to read.
+ *
+ * @throws SessionError as {@link readJsonBody} does
+ */
+export async function readOptionalJsonBody(ctx: Context): Promise<Readonly<Record<string, unknown>>> {
+  const { headers } = ctx.req
+  const isEmpty = headers['transfer-encoding'] === undefined && !(Number(headers['content-length']) > 0)
+  // Clients that stream say nothing of the length, and without a type there is nothing that could be understood.
+  return isEmpty || headers['content-type'] === undefined ? {} : (await readJsonBody(ctx)).request.body
+}
+
+/**
  * Reads the body into `ctx.request.body`, unless a body parser of the application has.
  *
  * @returns the same context, whose body is an object now

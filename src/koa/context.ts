@@ -24,3 +24,13 @@ export interface OptionalAuthState<Claims extends object = Record<string, unknow
   /** Who is calling, or undefined for nobody. */
   auth: Auth<Claims> | undefined
 }
+
+/**
+ * The context behind `kit.session(app)`, for routes behind `protect()`: `new Router<AuthState, SessionContext<MyData>>()`.
+ * Every member may be missing: the session begins empty.
+ */
+export interface SessionContext<Data extends object = Record<string, unknown>> {
+  /** What you keep about this session. Set it to null to empty it. */
+  get session(): Partial<Data>
+  set session(data: Partial<Data> | null)
+}

@@ -1,5 +1,5 @@
-// What a request presents: a token from the Authorization header and nowhere else, and the fingerprint cookies.
-// RFC 6750 section 2.1, RFC 9110 section 11.4.
+// What a request presents: an access token from the Authorization header and nowhere else, the fingerprint cookies, and
+// on the routes that take one a refresh token. RFC 6750 section 2.1, RFC 9110 section 11.4.
 
 import type { IncomingMessage } from 'node:http'
 
@@ -28,6 +28,25 @@ export function readCredentials(request: IncomingMessage, cookieName: string): C
   const token = BEARER.exec(authorization)?.[1]
   if (token === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
   return { token, fingerprints: readCookies(request, cookieName) }
+}
+
+/**
+ * Reads the refresh token: from its cookie, or from the body where the client is no browser.
+ *
+ * @param from - where it may be: never in both
+ * @throws SessionError with ERR_REFRESH_MISSING, ERR_REFRESH_AMBIGUOUS or ERR_COOKIE_MALFORMED
+ */
+export function readRefreshToken(
+  request: IncomingMessage,
+  body: Readonly<Record<string, unknown>>,
+  from: { readonly transport: 'cookie' | 'body'; readonly cookieName: string },
+): string {
+  const [token, ...others] =
+    from.transport === 'cookie' ? readCookies(request, from.cookieName) : [body['refresh_token']]
+  if (others.length > 0) throw new SessionError('ERR_REFRESH_AMBIGUOUS')
+  if (token === undefined || token === '') throw new SessionError('ERR_REFRESH_MISSING')
+  if (typeof token !== 'string') throw new SessionError('ERR_REFRESH_MALFORMED')
+  return token
 }
 
 /** Node keeps only the first of two Authorization headers, so they are counted where all are. */

@@ -2,7 +2,7 @@
 // Origin, then Referer; without any of them only what a cross-site page cannot send without a CORS preflight passes.
 // OWASP Cross-Site Request Forgery Prevention Cheat Sheet; W3C Fetch Metadata.
 
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 
 import { SessionError } from '../errors.ts'
 import type { Context } from './context.ts'
@@ -30,6 +30,20 @@ export function assertSameSite(ctx: Context, rule: CrossSiteRule): void {
   if (!isAllowed(ctx.req.headers, rule)) throw new SessionError('ERR_CROSS_SITE')
 }
 
+/**
+ * Checks a request that opens a connection, which no CORS protects: a WebSocket says its Origin, an EventSource only when
+ * it is another's, and what is no browser has credentials that a page cannot send.
+ *
+ * @throws SessionError with ERR_CROSS_SITE
+ * @see https://www.rfc-editor.org/rfc/rfc6455#section-10.2
+ */
+export function assertSameOrigin({ headers }: IncomingMessage, rule: CrossSiteRule): void {
+  const { origin, 'sec-fetch-site': site = 'same-origin' } = headers
+  if (origin === undefined ? site !== 'same-origin' : !rule.origins.includes(origin)) {
+    throw new SessionError('ERR_CROSS_SITE')
+  }
+}
+
 function isAllowed(headers: IncomingHttpHeaders, rule: CrossSiteRule): boolean {
   const site = headers['sec-fetch-site']
   const isListed = isListedOrigin(headers, rule)
@@ -43,7 +57,7 @@ function isAllowed(headers: IncomingHttpHeaders, rule: CrossSiteRule): boolean {
     case 'none':
       return headers['sec-fetch-mode'] === 'navigate'
     case undefined:
-      return isListed ?? (isJson(headers['content-type']) || headers.authorization !== undefined)
+      return isListed ?? (isJson(headers['content-type']) || isBearer(headers))
     default:
       // An unknown value, or two: no browser's, so nothing is taken on trust.
       return isListed === true
@@ -56,4 +70,9 @@ function isListedOrigin({ origin, referer }: IncomingHttpHeaders, rule: CrossSit
   if (referer === undefined) return undefined
   // No other scheme: a `blob:` URL has the origin of the page that made it.
   return /^https?:/.test(referer) && URL.canParse(referer) && rule.origins.includes(new URL(referer).origin)
+}
+
+/** Not Basic or the like, which browsers add by themselves. */
+function isBearer({ authorization }: IncomingHttpHeaders): boolean {
+  return authorization !== undefined && /^bearer(?: |$)/i.test(authorization)
 }

@@ -5,8 +5,10 @@ import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
-import type { Auth, Verifier } from '../verifier.ts'
+import { type Auth, toSubject, type Verifier } from '../verifier.ts'
+import type { RevocationList, StalePolicy } from '../revocation.ts'
 import type { CookieSettings } from '../options/cookie.ts'
+import { resolveStalePolicy } from '../options/options.ts'
 import { assertKnown, boolean } from '../options/checks.ts'
 import type { AuthState, Context, OptionalAuthState } from './context.ts'
 import { assertTransport } from './cookies.ts'
@@ -25,6 +27,8 @@ export interface ProtectOptions {
   readonly maxTokenAge?: Duration
   /** The authentication context classes of which the token must name one; else a step-up challenge. */
   readonly acr?: string | readonly string[]
+  /** What happens here when the revocation list is too old. @default what the kit's option says */
+  readonly onStale?: 'reject' | { readonly openFor: Duration }
 }
 
 /** Makes `protect` middleware. */
@@ -36,30 +40,62 @@ export interface Protect<Claims extends object> {
 /** Verifies requests, each once. */
 export interface Authenticator {
   /** Who is calling, or undefined when there is no token. @throws SessionError when it is a bad one */
-  authenticate(ctx: Context): Promise<Auth | undefined>
+  authenticate(ctx: Context, onStale?: StalePolicy): Promise<Auth | undefined>
+  /** Who is calling, looked at again: for what is done in their name. @throws SessionError when nobody is */
+  demand(ctx: Context): Promise<Auth>
   /** Who was found to be calling. */
   peek(ctx: Context): Auth | undefined
-  /** Unlearns it: the request's session is another one now, or none. */
-  forget(ctx: Context): void
+  /** Learns who is calling from now on: the request's session is another one, or none. */
+  replace(ctx: Context, auth: Auth | undefined): void
 }
 
 /** Makes the authenticator of one kit. */
-export function createAuthenticator(verifier: Verifier, cookie: CookieSettings): Authenticator {
+export function createAuthenticator(options: {
+  readonly verifier: Verifier
+  readonly revocations: Pick<RevocationList, 'assertFresh' | 'isListed'>
+  readonly settings: { readonly cookie: CookieSettings; readonly onStale: StalePolicy }
+}): Authenticator {
+  const { verifier, revocations, settings } = options
+  const { cookie } = settings
+
   // Not in ctx.state, which anybody can write to.
   const verified = new WeakMap<object, Auth>()
+
+  async function authenticate(ctx: Context, onStale: StalePolicy = settings.onStale): Promise<Auth | undefined> {
+    const auth = verified.get(ctx.req) ?? (await verify(ctx))
+    // Each time: where one middleware is content, the next need not be.
+    if (auth !== undefined) revocations.assertFresh(onStale)
+    return auth
+  }
+
+  async function verify(ctx: Context): Promise<Auth | undefined> {
+    const credentials = readCredentials(ctx.req, cookie.name)
+    if (credentials === undefined) return undefined
+    assertTransport(ctx, cookie)
+    const auth = await verifier.verify(credentials)
+    verified.set(ctx.req, auth)
+    return auth
+  }
+
+  async function demand(ctx: Context): Promise<Auth> {
+    const known = verified.get(ctx.req)
+    // The request may be a slow one, and its session over by now.
+    if (known !== undefined && revocations.isListed({ ...known.claims, kid: known.kid })) {
+      throw new SessionError('ERR_TOKEN_REVOKED', { subject: toSubject(known) })
+    }
+    const auth = await authenticate(ctx)
+    if (auth === undefined) throw new SessionError('ERR_CREDENTIALS_MISSING')
+    return auth
+  }
+
   return {
-    async authenticate(ctx) {
-      const known = verified.get(ctx.req)
-      if (known !== undefined) return known
-      const credentials = readCredentials(ctx.req, cookie.name)
-      if (credentials === undefined) return undefined
-      assertTransport(ctx, cookie)
-      const auth = await verifier.verify(credentials)
-      verified.set(ctx.req, auth)
-      return auth
-    },
+    authenticate,
+    demand,
     peek: (ctx) => verified.get(ctx.req),
-    forget: (ctx) => void verified.delete(ctx.req),
+    replace(ctx, auth) {
+      if (auth === undefined) verified.delete(ctx.req)
+      else verified.set(ctx.req, auth)
+    },
   }
 }
 
@@ -82,12 +118,13 @@ export function createProtect<Claims extends object>(options: {
     const { optional = false } = settings
     boolean(optional, 'optional')
     const demands = resolveDemands(settings)
+    const onStale = settings.onStale === undefined ? undefined : resolveStalePolicy(settings.onStale)
 
     return async function protect(ctx, next) {
       if (optional && isOwnPath(readPath(ctx))) return next()
       let auth: Auth | undefined
       try {
-        auth = await authenticator.authenticate(ctx)
+        auth = await authenticator.authenticate(ctx, onStale)
         if (auth === undefined && !optional) throw new SessionError('ERR_CREDENTIALS_MISSING')
         if (auth !== undefined) assertDemands(auth, demands, clock())
       } catch (thrown) {
@@ -111,7 +148,7 @@ function resolveDemands({ scope, maxTokenAge, acr }: ProtectOptions): Demands {
   }
 }
 
-const KNOWN = ['optional', 'scope', 'maxTokenAge', 'acr'] as const
+const KNOWN = ['optional', 'scope', 'maxTokenAge', 'acr', 'onStale'] as const
 
 function toList(value: string | readonly string[], name: string): string {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value]

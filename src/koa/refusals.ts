@@ -2,8 +2,8 @@
 // options say so, and the answer that says no more than it must.
 
 import { ERROR_CODES, isSessionError, SessionError } from '../errors.ts'
-import type { EventSink } from '../events.ts'
-import type { Sessions } from '../sessions.ts'
+import type { EndReason, EventSink } from '../events.ts'
+import type { Sessions } from '../session/sessions.ts'
 import type { Clock, Milliseconds } from '../time.ts'
 import type { Context } from './context.ts'
 import { describeRequest } from './request-info.ts'
@@ -13,6 +13,8 @@ import { type AnswerSettings, type Demands, respondRefusal } from './respond.ts'
 export interface Refusals {
   /** Reports, ends the session if it was stolen, responds. The request is over. */
   answer(ctx: Context, thrown: unknown, demands?: Demands): Promise<void>
+  /** Raises the event, and ends the session if it was stolen. */
+  note(ctx: Context, thrown: unknown): Promise<void>
   /** Only raises the event. */
   report(ctx: Context, thrown: unknown): void
   /** Only writes the response. */
@@ -29,7 +31,7 @@ const REVOCATION_WINDOW: Milliseconds = 60_000
 export function createRefusals(options: {
   readonly settings: AnswerSettings & { readonly onSidejack: 'reject' | 'revoke'; readonly clock: Clock }
   readonly events: EventSink
-  readonly sessions: Sessions
+  readonly sessions: Pick<Sessions, 'end'>
 }): Refusals {
   const { settings, events, sessions } = options
   const { clock, onSidejack } = settings
@@ -57,10 +59,18 @@ export function createRefusals(options: {
     return true
   }
 
-  async function endStolen(ctx: Context, { code, subject }: SessionError): Promise<void> {
-    if (onSidejack !== 'revoke' || ERROR_CODES[code].event !== 'sidejack' || subject === undefined) return
+  /** Why the session ends with the refusal, if it does. */
+  function reasonToEnd({ code }: SessionError, sub: string): EndReason | undefined {
+    const { event, ends } = ERROR_CODES[code]
+    if (ends !== undefined) return ends
+    return event === 'sidejack' && onSidejack === 'revoke' && mayRevoke(sub) ? 'sidejack' : undefined
+  }
+
+  async function endSession(ctx: Context, error: SessionError): Promise<void> {
+    if (error.subject === undefined) return
     try {
-      if (mayRevoke(subject.sub)) await sessions.end(subject.sid, 'sidejack', describeRequest(ctx))
+      const reason = reasonToEnd(error, error.subject.sub)
+      if (reason !== undefined) await sessions.end(error.subject.sid, reason, describeRequest(ctx))
     } catch (thrown) {
       // The thief is refused either way, and the revocation holds in this process.
       report(ctx, thrown)
@@ -77,14 +87,19 @@ export function createRefusals(options: {
       // What is no client's fault is also heard by the application's own error handling; a bug as what it was.
       if (error.status >= 500) ctx.app.emit('error', isBug(error) ? error.cause : error, ctx)
       report(ctx, error)
-      await endStolen(ctx, error)
+      await endSession(ctx, error)
     } finally {
       // Whatever else fails, the request is refused.
       respond(ctx, error, demands)
     }
   }
 
-  return { answer, report, respond }
+  async function note(ctx: Context, thrown: unknown): Promise<void> {
+    report(ctx, thrown)
+    await endSession(ctx, toSessionError(thrown))
+  }
+
+  return { answer, note, report, respond }
 }
 
 function toSessionError(thrown: unknown): SessionError {

@@ -22,6 +22,7 @@ export interface AnswerSettings {
   readonly issuer: string
   readonly hsts: boolean
   readonly cookie: { readonly name: string }
+  readonly refreshCookie: { readonly name: string }
 }
 
 const HARDENING = {
@@ -45,9 +46,10 @@ const HSTS = 'max-age=63072000; includeSubDomains'
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   invalid_token: 'The access token is invalid or has expired',
   invalid_request: 'The request is malformed',
+  invalid_scope: 'The requested scope exceeds what was granted',
   insufficient_scope: 'The access token does not carry the needed scope',
   insufficient_user_authentication: 'A more recent or stronger authentication is needed',
-  access_denied: 'Requests from other sites are not allowed',
+  access_denied: 'The request is not allowed',
   invalid_grant: 'The credentials were not accepted',
   temporarily_unavailable: 'Try again later',
   server_error: 'The server is not able to answer',
@@ -70,7 +72,7 @@ export function respondRefusal(
   harden(ctx, settings)
   ctx.set({ ...error.headers })
   // A cookie that was set before it came to this has lost its token, and other headers may be about another body.
-  removeCookie(ctx, settings.cookie.name)
+  for (const { name } of [settings.cookie, settings.refreshCookie]) removeCookie(ctx, name)
   for (const name of ENTITY_HEADERS) ctx.remove(name)
   if (status === 401 || status === 403 || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') {
     ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))

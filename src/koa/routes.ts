@@ -10,7 +10,7 @@ import { type AnswerSettings, harden } from './respond.ts'
 
 /** One route. */
 export interface Route {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   readonly path: string
   /** Runs hardened; what it throws is answered as a refusal. */
   readonly handle: (ctx: Context) => Promise<void> | void

@@ -4,7 +4,8 @@
 import type Koa from 'koa'
 import koaSession from 'koa-session'
 
-import type { SessionData, Sessions } from '../sessions.ts'
+import type { SessionData } from '../session/record.ts'
+import type { Sessions } from '../session/sessions.ts'
 import { removeCookie } from './cookies.ts'
 import type { Context } from './context.ts'
 import type { Authenticator } from './protect.ts'
@@ -43,14 +44,15 @@ export function createSessionMiddleware(
       genid: sidOf,
       store: {
         get: (sid) => sessions.readData(sid),
-        async set(sid, data, _maxAge, { ctx }) {
+        // Not under the sid that koa-session has kept: the session may have been renewed meanwhile.
+        async set(_sid, data, _maxAge, { ctx }) {
           // Members that start with `_` are koa-session's own.
           const own = Object.entries(data as object).filter(([name]) => !name.startsWith('_'))
           // Through JSON, as every durable store will: what comes back is the same in each.
           const plain = JSON.parse(JSON.stringify(Object.fromEntries(own))) as SessionData
-          await remember(ctx, sessions.writeData(sid, plain))
+          await remember(ctx, sessions.writeData(sidOf(ctx), plain))
         },
-        destroy: async (sid, { ctx }) => remember(ctx, sessions.writeData(sid, {})),
+        destroy: async (_sid, { ctx }) => remember(ctx, sessions.writeData(sidOf(ctx), {})),
       },
     },
     app,

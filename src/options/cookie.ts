@@ -1,14 +1,14 @@
-// The options of the fingerprint cookie, checked against what browsers enforce without a word.
+// The options of the cookies, checked against what browsers enforce without a word.
 // RFC 6265bis sections 4.1.3 and 5.7.
 
 import { assertKnown, boolean, oneOf } from './checks.ts'
 import { describe } from '../describe.ts'
 
-/** The fingerprint cookie. It is always HttpOnly, and Secure but for `development`. */
+/** The fingerprint cookie. It is always HttpOnly, and Secure but for `development`. The refresh cookie follows it. */
 export interface CookieOptions {
   /** The prefix that browsers enforce. `'__Host-'` where no `domain` is needed is stronger. @default '__Secure-' */
   readonly prefix?: '__Secure-' | '__Host-' | '__Host-Http-'
-  /** The whole name, with one of the prefixes. @default the prefix and 'Fgp' */
+  /** The whole name, with one of the prefixes. The refresh cookie keeps the prefix and 'Refresh'. @default the prefix and 'Fgp' */
   readonly name?: string
   /** Shares the cookie with the subdomains of this domain. @default none: this host only */
   readonly domain?: string
@@ -20,8 +20,11 @@ export interface CookieOptions {
   readonly crossSiteReason?: string
   /** One cookie jar for each embedding site (CHIPS); with `sameSite: 'none'`. @default false */
   readonly partitioned?: boolean
-  /** `'token'`: Max-Age, as long as what it protects. `'session'`: gone when the browser closes. @default 'token' */
-  readonly lifetime?: 'token' | 'session'
+  /**
+   * `'persistent'`: Max-Age, as long as the session lives without a refresh. `'session'`: gone when the browser closes.
+   * A login's `remember` comes before it. @default 'persistent'
+   */
+  readonly lifetime?: 'persistent' | 'session'
   /**
    * TLS ends at a proxy and Koa sees plain http, but you do not want `app.proxy`. Says that the outside is https;
    * nothing is read from headers. @default false
@@ -42,7 +45,7 @@ export interface CookieSettings {
   readonly secure: boolean
   readonly sameSite: 'Strict' | 'Lax' | 'None'
   readonly partitioned: boolean
-  readonly lifetime: 'token' | 'session'
+  readonly lifetime: 'persistent' | 'session'
   readonly tlsProxy: boolean
   /** Whether the issuer is plain http on this machine. */
   readonly isLocal: boolean
@@ -55,6 +58,8 @@ const KNOWN = [
 
 const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const
 const DEVELOPMENT_NAME = 'Fgp-Development'
+const DEVELOPMENT_REFRESH_NAME = 'Refresh-Development'
+const PREFIX = /^__(?:Secure|Host-Http|Host)-/i
 const COOKIE_NAME = /^[\w!#$%&'*+.^`|~-]{1,64}$/
 const DOMAIN = /^(?!.*\.$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/i
 const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
@@ -65,14 +70,33 @@ const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
  * @param place - the issuer's host, the prefix of the routes, and whether the issuer is plain http on this machine
  * @throws TypeError for the first one that is wrong, and for what a browser would silently drop
  */
-export function resolveCookie(
+export function resolveCookies(
+  options: CookieOptions,
+  place: { readonly host: string; readonly prefix: string; readonly isLocal: boolean },
+): { readonly cookie: CookieSettings; readonly refreshCookie: CookieSettings } {
+  const cookie = resolveCookie(options, place)
+  const prefix = PREFIX.exec(cookie.name)?.[0] ?? ''
+  const refreshCookie = Object.freeze({
+    ...cookie,
+    name: cookie.secure ? `${prefix}Refresh` : DEVELOPMENT_REFRESH_NAME,
+    // Only the issuer's own routes need it, and a __Host- cookie is for all of them (RFC 6265bis section 4.1.3.2).
+    domain: undefined,
+    path: /^__host-/i.test(prefix) ? '/' : place.prefix,
+  })
+  if (refreshCookie.name.toLowerCase() === cookie.name.toLowerCase()) {
+    throw new TypeError(`cookie.name: expected another name than the refresh cookie's, got ${describe(cookie.name)}`)
+  }
+  return { cookie, refreshCookie }
+}
+
+function resolveCookie(
   options: CookieOptions,
   place: { readonly host: string; readonly prefix: string; readonly isLocal: boolean },
 ): CookieSettings {
   const { isLocal } = place
   assertKnown(options, 'cookie', KNOWN)
   const { prefix = '__Secure-', domain, path = '/', sameSite = 'strict' } = options
-  const { crossSiteReason, lifetime = 'token' } = options
+  const { crossSiteReason, lifetime = 'persistent' } = options
   const { partitioned = false, tlsProxy = false, development = false } = options
   const { name = `${oneOf(prefix, 'cookie.prefix', ['__Secure-', '__Host-', '__Host-Http-'])}Fgp` } = options
   assertName(name, options.prefix)
@@ -83,7 +107,7 @@ export function resolveCookie(
     secure: !development,
     sameSite: SAME_SITE[oneOf(sameSite, 'cookie.sameSite', ['strict', 'lax', 'none'])],
     partitioned: boolean(partitioned, 'cookie.partitioned'),
-    lifetime: oneOf(lifetime, 'cookie.lifetime', ['token', 'session']),
+    lifetime: oneOf(lifetime, 'cookie.lifetime', ['persistent', 'session']),
     tlsProxy: boolean(tlsProxy, 'cookie.tlsProxy'),
     isLocal,
   }
@@ -99,7 +123,7 @@ function assertName(name: unknown, prefix: string | undefined): void {
   if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
     throw new TypeError(`cookie.name: expected a cookie name of at most 64 characters, got ${describe(name)}`)
   }
-  if (!/^__(?:secure|host)-/i.test(name)) {
+  if (!PREFIX.test(name)) {
     throw new TypeError(`cookie.name: expected one that starts with __Secure- or __Host-, got ${describe(name)}`)
   }
   if (prefix !== undefined && !name.toLowerCase().startsWith(prefix.toLowerCase())) {

@@ -1,15 +1,18 @@
 // Options in, checked settings out: every mistake is found here, before anything is served. A TypeError names the
 // option, what was expected and what came.
 
-import { type CookieOptions, type CookieSettings, resolveCookie } from './cookie.ts'
+import { type CookieOptions, type CookieSettings, resolveCookies } from './cookie.ts'
 import type { FingerprintFormat } from '../fingerprint.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
+import type { Limiter } from '../koa/limiter.ts'
 import { assertKnown, boolean, integer, oneOf } from './checks.ts'
-import type { Subject } from '../sessions.ts'
+import type { Reauthorization, RefreshingSession } from '../session/refresh.ts'
+import type { SessionLimits, Subject } from '../session/session.ts'
+import type { StalePolicy } from '../revocation.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
-import { type Clock, type Duration, parseDuration, type Seconds } from '../time.ts'
+import { type Clock, createSteadyClock, type Duration, parseDuration, type Seconds } from '../time.ts'
 import { isText, MAX_AUDIENCES } from '../token/claims.ts'
 
 /** What a kit is made of. Only `issuer` must be given; in production `keys` and `store` as well. */
@@ -31,6 +34,14 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
    * own call {@link SessionKit.start}.
    */
   readonly authenticate?: (ctx: LoginContext) => Subject<Claims> | null | Promise<Subject<Claims> | null>
+  /**
+   * Reads the account again at each refresh: answers null to end the session, or what the tokens say from now on. Of the
+   * scopes only those that the login granted; `auth_time`, `acr` and `amr` stay. @default everything stays
+   */
+  readonly reauthorize?: (
+    session: RefreshingSession,
+    ctx: Context,
+  ) => Reauthorization<Claims> | null | Promise<Reauthorization<Claims> | null>
   /** Where the routes are. @default '/auth' */
   readonly prefix?: string
   readonly accessToken?: {
@@ -41,9 +52,26 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
     /** The longest token that is issued, in bytes; twice that is still verified. @default 4096 */
     readonly maxBytes?: number
   }
+  readonly refreshToken?: {
+    /**
+     * `'cookie'`: in `__Secure-Refresh`, which no script reads. `'body'`: as `refresh_token` in the answer, and in the
+     * JSON body of the request, for clients that are no browsers. @default 'cookie'
+     */
+    readonly transport?: 'cookie' | 'body'
+    /** How long the token before the current one is still answered, with the same successor. @default '10s' */
+    readonly grace?: Duration
+  }
   readonly session?: {
     /** How long a session lives, whatever happens in it. @default '8h' */
     readonly absolute?: Duration
+    /** How long it lives without a refresh, not less than a token does. @default '30m' */
+    readonly idle?: Duration
+    /** The limits of sessions whose login said `remember: true`. @default { absolute: '30d', idle: '7d' } */
+    readonly remembered?: { readonly absolute?: Duration; readonly idle?: Duration }
+    /** How many sessions a subject may have at the same time. @default no limit */
+    readonly max?: number
+    /** What one login more does: ends the oldest session, or is refused. @default 'evict' */
+    readonly onMax?: 'evict' | 'refuse'
   }
   readonly fingerprint?: {
     /** `'owasp'` writes value and digest as OWASP's sample did, for other software that checks them. @default 'base64url' */
@@ -61,10 +89,21 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
    */
   readonly onSidejack?: 'reject' | 'revoke'
   /**
-   * Asked before each login. Answers how many seconds to wait, or undefined to go on.
-   * @default nobody is asked
+   * How old this process's copy of the revocation list may be, where the store pushes it. Not less than two seconds, since
+   * a store may be silent for one. @default '5s'
    */
-  readonly limiter?: (ctx: Context, action: 'login') => Seconds | undefined | Promise<Seconds | undefined>
+  readonly maxStaleness?: Duration
+  /**
+   * What happens to requests with a token when it is older: 503, or they are let in until it is `openFor` old, on what was
+   * revoked before. @default 'reject'
+   */
+  readonly onStale?: 'reject' | { readonly openFor: Duration }
+  /**
+   * Asked before each login and each refresh. Answers how many seconds to wait, or undefined to go on. False for none,
+   * where something in front of the app does it. @default what failed from one address: 10 logins in five minutes,
+   * 120 refreshes in a minute
+   */
+  readonly limiter?: Limiter | false
   /** What `Clear-Site-Data` clears at logout. `'cookies'` takes every cookie of the whole domain. @default ['storage'] */
   readonly clearSiteData?: readonly ('storage' | 'cache' | 'cookies')[]
   /** Adds `Strict-Transport-Security` (two years, subdomains) to the kit's answers. @default false */
@@ -86,28 +125,45 @@ export interface Settings {
   readonly maxLifetime: Seconds
   /** The longest token that is issued. */
   readonly maxBytes: number
-  readonly absolute: Seconds
+  readonly limits: SessionLimits
+  readonly rememberedLimits: SessionLimits
+  /** How many sessions a subject may have; Infinity for any. */
+  readonly maxSessions: number
+  readonly onMaxSessions: 'evict' | 'refuse'
   readonly format: FingerprintFormat
   readonly cookie: CookieSettings
+  readonly refreshCookie: CookieSettings
+  readonly transport: 'cookie' | 'body'
+  /** How long the previous refresh token is answered. */
+  readonly grace: Seconds
   /** The own origin first. */
   readonly origins: readonly string[]
   readonly onSidejack: 'reject' | 'revoke'
+  readonly maxStaleness: Seconds
+  readonly onStale: StalePolicy
   readonly clearSiteData: string
   readonly hsts: boolean
   readonly clockTolerance: Seconds
   readonly clock: Clock
+  /** The same, but it does not go back. */
+  readonly steadyClock: Clock
 }
 
 const DAY: Seconds = 86_400
+// Browsers keep no cookie longer (RFC 6265bis section 5.5).
+const LONGEST = { max: 400 * DAY } as const
 
 // Every option there is: a misspelt one would silently leave its default in force.
 const KNOWN = {
   options: [
     ...['issuer', 'audience', 'keys', 'store', 'authenticate', 'prefix', 'accessToken', 'session', 'fingerprint'],
     ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
+    ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale'],
   ],
   accessToken: ['lifetime', 'maxLifetime', 'maxBytes'],
-  session: ['absolute'],
+  refreshToken: ['transport', 'grace'],
+  session: ['absolute', 'idle', 'remembered', 'max', 'onMax'],
+  remembered: ['absolute', 'idle'],
   fingerprint: ['format'],
 } as const
 
@@ -119,14 +175,18 @@ const KNOWN = {
 export function resolveOptions(options: SessionKitOptions): Settings {
   assertKnown(options, 'options', KNOWN.options)
   // Defaults stand in for what is left out, not for null, which may be somebody's empty setting.
-  const { accessToken = {}, session = {}, fingerprint = {}, cookie = {} } = options
+  const { accessToken = {}, refreshToken = {}, session = {}, fingerprint = {}, cookie = {} } = options
   assertKnown(accessToken, 'accessToken', KNOWN.accessToken)
+  assertKnown(refreshToken, 'refreshToken', KNOWN.refreshToken)
   assertKnown(session, 'session', KNOWN.session)
   assertKnown(fingerprint, 'fingerprint', KNOWN.fingerprint)
   const { issuer, prefix = '/auth', origins = [], onSidejack = 'reject', clearSiteData = ['storage'] } = options
+  const { maxStaleness = '5s', onStale = 'reject' } = options
   const { hsts = false, clockTolerance = 0, clock = Date.now } = options
   const { lifetime = '15m', maxLifetime = '1h', maxBytes = 4096 } = accessToken
-  const { absolute = '8h' } = session
+  const { transport = 'cookie', grace = '10s' } = refreshToken
+  const { max = Infinity, onMax = 'evict', remembered = {} } = session
+  assertKnown(remembered, 'session.remembered', KNOWN.remembered)
   const { format = 'base64url' } = fingerprint
   const { host, isLocal } = resolveIssuer(issuer)
   const { audience = issuer } = options
@@ -134,24 +194,57 @@ export function resolveOptions(options: SessionKitOptions): Settings {
   assertStore(options.store)
   assertKeys(options.keys)
   const longest = parseDuration(maxLifetime, 'accessToken.maxLifetime', { max: DAY })
+  const life = parseDuration(lifetime, 'accessToken.lifetime', { max: longest })
   return Object.freeze({
     issuer,
     audience: resolveAudience(audience),
     isLocal,
     prefix: resolvePrefix(prefix),
-    lifetime: parseDuration(lifetime, 'accessToken.lifetime', { max: longest }),
+    lifetime: life,
     maxLifetime: longest,
     maxBytes: integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
-    absolute: parseDuration(absolute, 'session.absolute', { max: 400 * DAY }),
+    limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
+    rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),
+    maxSessions: max === Infinity ? max : integer(max, 'session.max', 1, 1000),
+    onMaxSessions: oneOf(onMax, 'session.onMax', ['evict', 'refuse']),
     format: oneOf(format, 'fingerprint.format', ['base64url', 'owasp']),
-    cookie: resolveCookie(cookie, { host, prefix: resolvePrefix(prefix), isLocal }),
+    ...resolveCookies(cookie, { host, prefix: resolvePrefix(prefix), isLocal }),
+    transport: oneOf(transport, 'refreshToken.transport', ['cookie', 'body']),
+    grace: parseDuration(grace, 'refreshToken.grace', { min: 0, max: 60 }),
     origins: resolveOrigins(origins, issuer),
     onSidejack: oneOf(onSidejack, 'onSidejack', ['reject', 'revoke']),
+    maxStaleness: parseDuration(maxStaleness, 'maxStaleness', { min: 2, max: DAY }),
+    onStale: resolveStalePolicy(onStale),
     clearSiteData: resolveClearSiteData(clearSiteData),
     hsts: boolean(hsts, 'hsts'),
     clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
     clock,
+    steadyClock: createSteadyClock(clock),
   })
+}
+
+/** Between two refreshes lies the life of a token, so a session must be allowed to be idle for as long. */
+function resolveLimits(
+  { absolute, idle }: { readonly absolute?: Duration; readonly idle?: Duration },
+  name: string,
+  defaults: { readonly absolute: Duration; readonly idle: Duration },
+  lifetime: Seconds,
+): SessionLimits {
+  const longest = parseDuration(absolute === undefined ? defaults.absolute : absolute, `${name}.absolute`, LONGEST)
+  const given = parseDuration(idle === undefined ? defaults.idle : idle, `${name}.idle`, LONGEST)
+  if (idle !== undefined && (given > longest || given < Math.min(lifetime, longest))) {
+    throw new TypeError(
+      `${name}.idle: expected accessToken.lifetime at least and ${name}.absolute at most, got ${describe(idle)}`,
+    )
+  }
+  return { absolute: longest, idle: Math.min(Math.max(given, lifetime), longest) }
+}
+
+/** @throws TypeError for what is no policy */
+export function resolveStalePolicy(value: 'reject' | { readonly openFor: Duration }): StalePolicy {
+  if (typeof value !== 'object' || value === null) return oneOf(value, 'onStale', ['reject'])
+  assertKnown(value, 'onStale', ['openFor'])
+  return { openFor: parseDuration(value.openFor, 'onStale.openFor', { max: DAY }) }
 }
 
 function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {
@@ -181,11 +274,10 @@ function isLoopback(hostname: string): boolean {
 }
 
 function assertFunctions(options: SessionKitOptions): void {
-  for (const name of ['authenticate', 'limiter', 'clock'] as const) {
+  for (const name of ['authenticate', 'reauthorize', 'limiter', 'clock'] as const) {
     const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'function') {
-      throw new TypeError(`${name}: expected a function, got ${describe(value)}`)
-    }
+    if (value === undefined || typeof value === 'function' || (name === 'limiter' && value === false)) continue
+    throw new TypeError(`${name}: expected a function${name === 'limiter' ? ' or false' : ''}, got ${describe(value)}`)
   }
 }
 
@@ -222,7 +314,9 @@ function resolveAudience(value: unknown): readonly string[] {
 
 function resolvePrefix(value: unknown): string {
   // Not `/..` or the like, which browsers and proxies rewrite.
-  if (typeof value === 'string' && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(value)) return value
+  // And no longer than a cookie's Path may be.
+  if (typeof value === 'string' && value.length <= 256 && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(value))
+    return value
   throw new TypeError(`prefix: expected a path such as '/auth', got ${describe(value)}`)
 }
 

@@ -3,7 +3,16 @@
 import cors from '@koa/cors'
 import test from 'ava'
 
-import { bearer, codesOf, createTestApp, ISSUER, type TestApp, type TestAppOptions } from '../helpers/app.ts'
+import {
+  bearer,
+  codesOf,
+  createTestApp,
+  ISSUER,
+  postRefresh,
+  type TestApp,
+  type TestAppOptions,
+  toLogin,
+} from '../helpers/app.ts'
 
 const LISTED = 'https://www.app.example'
 const EVIL = [
@@ -48,13 +57,17 @@ test('CS-09 a listed origin may read, with credentials; the answer names it and 
 test('CS-09 H-07 no other origin gets a CORS header, on no route and at no status', async (t) => {
   const app = await createCorsApp()
   t.teardown(app.close)
-  const { token, cookie } = await app.login()
+  const login = await app.login()
+  const { token, cookie } = login
   for (const origin of EVIL) {
     const answers = [
       await app.me(token, cookie, { Origin: origin }),
       await app.me('nonsense', cookie, { Origin: origin }),
       await app.me(undefined, undefined, { Origin: origin }),
       await app.request('POST', '/auth/logout', { Origin: origin, Authorization: `Bearer ${token}`, Cookie: cookie }),
+      await postRefresh(app, login, { Origin: origin, 'Sec-Fetch-Site': 'cross-site' }),
+      await app.request('GET', '/auth/sessions', { Origin: origin, ...bearer(login) }),
+      await app.request('DELETE', `/auth/sessions/${login.sid}`, { Origin: origin, ...bearer(login) }),
       await app.request('GET', '/.well-known/jwks.json', { Origin: origin }),
       await preflight(app, origin),
     ]
@@ -64,6 +77,7 @@ test('CS-09 H-07 no other origin gets a CORS header, on no route and at no statu
     }
   }
   t.is((await app.me(token, cookie)).status, 200, 'the session is alive')
+  t.true(toLogin(await postRefresh(app, login)).refreshToken.includes('.1.'), 'and its refresh token was not used')
 })
 
 test('CS-09 Vary: Origin is there even without an Origin', async (t) => {
@@ -102,6 +116,10 @@ test('CS-09 refusals can be read by the listed origin, so its page can tell 401 
     // Thrown through @koa/cors by a route of the application.
     [403, await app.request('POST', '/custom-login', { ...origin, 'Sec-Fetch-Site': 'cross-site' })],
     [405, await app.request('GET', '/auth/login', origin)],
+    [401, await app.request('POST', '/auth/refresh', { ...json, ...origin })],
+    [403, await app.request('POST', '/auth/refresh', { ...json, ...origin, 'Sec-Fetch-Site': 'cross-site' })],
+    [401, await app.request('GET', '/auth/sessions', origin)],
+    [404, await app.request('DELETE', '/auth/sessions/x', { ...pair, ...origin })],
   ] as const
   for (const [expected, { status, headers }] of answers) {
     t.is(status, expected)
@@ -111,13 +129,22 @@ test('CS-09 refusals can be read by the listed origin, so its page can tell 401 
   }
 })
 
-test('CS-09 a page of a listed origin of the same site logs in, reads and logs out', async (t) => {
+test('CS-09 a page of a listed origin of the same site logs in, reads, refreshes, lists and logs out', async (t) => {
   const app = await createCorsApp()
   t.teardown(app.close)
   const from = { Origin: LISTED, 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Mode': 'cors' }
-  const { token, cookie, response } = await app.login('alice', { headers: from })
+  const login = await app.login('alice', { headers: from })
+  t.is(login.response.headers['access-control-allow-origin'], LISTED)
+  t.is((await app.me(login.token, login.cookie, from)).json['sub'], 'alice')
+  const { response, token, cookie } = toLogin(await postRefresh(app, login, from))
   t.is(response.headers['access-control-allow-origin'], LISTED)
   t.is((await app.me(token, cookie, from)).json['sub'], 'alice')
+  const there = await app.login()
+  const sessions = await app.request('GET', '/auth/sessions', { ...from, ...bearer({ token, cookie }) })
+  t.is((sessions.json as unknown as object[]).length, 2)
+  t.is(sessions.headers['access-control-allow-origin'], LISTED)
+  const ended = await app.request('DELETE', `/auth/sessions/${there.sid}`, { ...from, ...bearer({ token, cookie }) })
+  t.deepEqual([ended.status, ended.headers['access-control-allow-origin']], [204, LISTED])
   const out = await app.request('POST', '/auth/logout', { ...from, ...bearer({ token, cookie }) })
   t.is(out.status, 204)
   t.is(out.headers['access-control-allow-origin'], LISTED)
@@ -157,7 +184,8 @@ test('CS-10 H-07 a preflight of another origin is told nothing, even beside a st
   t.teardown(app.close)
   const { token, cookie } = await app.login()
   for (const origin of EVIL) {
-    for (const path of ['/auth/login', '/auth/logout', '/me', '/.well-known/jwks.json']) {
+    const own = ['/auth/login', '/auth/refresh', '/auth/logout', '/auth/sessions', '/auth/sessions/x']
+    for (const path of [...own, '/me', '/.well-known/jwks.json']) {
       const { headers } = await app.request('OPTIONS', path, {
         ...{
           Origin: origin,

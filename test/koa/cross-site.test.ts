@@ -1,5 +1,4 @@
 // Where unsafe requests may come from, and what every answer of the kit's routes carries against other sites.
-// POST /refresh does not exist yet; what holds for logout will hold for it.
 
 import test, { type ExecutionContext } from 'ava'
 
@@ -7,7 +6,10 @@ import {
   bearer,
   codesOf,
   ISSUER,
+  type Login,
   openTestApp,
+  postRefresh,
+  refreshHeaders,
   type Response,
   type TestApp,
   type TestAppOptions,
@@ -22,7 +24,7 @@ const LISTED = 'https://www.app.example'
 const CREDENTIALS = JSON.stringify({ sub: 'alice', password: 'correct' })
 const UNSAFE = ['POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'] as const
 
-test('CS-01 Fetch Metadata decides on login and logout where the browser sends it', async (t) => {
+test('CS-01 Fetch Metadata decides on every unsafe route where the browser sends it', async (t) => {
   const app = await openTestApp(t)
   const cases: readonly (readonly [Pairs, boolean])[] = [
     [[['Sec-Fetch-Site', 'same-origin']], true],
@@ -51,18 +53,18 @@ test('CS-01 Fetch Metadata decides on login and logout where the browser sends i
       false,
     ],
   ]
-  for (const [pairs, passes] of cases) await assertBoth(t, app, pairs, passes)
+  for (const [pairs, passes] of cases) await assertEach(t, app, pairs, passes)
 })
 
 test('CS-01 CS-07 a sibling host passes only as a listed origin', async (t) => {
   const app = await openTestApp(t, { origins: [LISTED] })
   const sameSite = ['Sec-Fetch-Site', 'same-site'] as const
-  await assertBoth(t, app, [sameSite, ['Origin', LISTED]], true)
-  await assertBoth(t, app, [sameSite, ['Origin', 'https://evil.app.example']], false)
-  await assertBoth(t, app, [sameSite, ['Origin', 'null']], false)
-  await assertBoth(t, app, [sameSite], false)
+  await assertEach(t, app, [sameSite, ['Origin', LISTED]], true)
+  await assertEach(t, app, [sameSite, ['Origin', 'https://evil.app.example']], false)
+  await assertEach(t, app, [sameSite, ['Origin', 'null']], false)
+  await assertEach(t, app, [sameSite], false)
   // Listed is not enough from another site, since the cookie is not sent there.
-  await assertBoth(
+  await assertEach(
     t,
     app,
     [
@@ -76,8 +78,8 @@ test('CS-01 CS-07 a sibling host passes only as a listed origin', async (t) => {
 test('CS-07 without a list a sibling host is refused', async (t) => {
   const app = await openTestApp(t)
   for (const origin of [LISTED, 'https://sub.app.example', 'https://example']) {
-    await assertBoth(t, app, [['Origin', origin]], false)
-    await assertBoth(
+    await assertEach(t, app, [['Origin', origin]], false)
+    await assertEach(
       t,
       app,
       [
@@ -95,19 +97,19 @@ test('CS-01 another site passes only where the cookie is sent there, and only if
     cookie: { sameSite: 'none', crossSiteReason: 'embedded in partner.example' },
   })
   const crossSite = ['Sec-Fetch-Site', 'cross-site'] as const
-  await assertBoth(t, app, [crossSite, ['Origin', 'https://partner.example']], true)
-  await assertBoth(t, app, [crossSite, ['Origin', 'https://evil.example']], false)
-  await assertBoth(t, app, [crossSite, ['Origin', 'null']], false)
-  await assertBoth(t, app, [crossSite], false)
+  await assertEach(t, app, [crossSite, ['Origin', 'https://partner.example']], true)
+  await assertEach(t, app, [crossSite, ['Origin', 'https://evil.example']], false)
+  await assertEach(t, app, [crossSite, ['Origin', 'null']], false)
+  await assertEach(t, app, [crossSite], false)
 })
 
 test('CS-02 without Fetch Metadata Origin decides, then Referer, then what needs a preflight', async (t) => {
   const app = await openTestApp(t)
-  await assertBoth(t, app, [['Origin', ISSUER]], true)
-  await assertBoth(t, app, [['Origin', 'https://evil.example']], false)
-  await assertBoth(t, app, [['Referer', `${ISSUER}/page?x=1`]], true)
-  await assertBoth(t, app, [['Referer', 'https://evil.example/page']], false)
-  await assertBoth(
+  await assertEach(t, app, [['Origin', ISSUER]], true)
+  await assertEach(t, app, [['Origin', 'https://evil.example']], false)
+  await assertEach(t, app, [['Referer', `${ISSUER}/page?x=1`]], true)
+  await assertEach(t, app, [['Referer', 'https://evil.example/page']], false)
+  await assertEach(
     t,
     app,
     [
@@ -117,19 +119,22 @@ test('CS-02 without Fetch Metadata Origin decides, then Referer, then what needs
     false,
   )
   // A command line: neither, but a content type and a header that no page sends across sites without asking.
-  await assertBoth(t, app, [], true)
+  await assertEach(t, app, [], true)
 })
 
 test('CS-02 CS-06 a POST with none of the three and nothing that needs a preflight is refused', async (t) => {
   const app = await openTestApp(t)
-  const { cookie } = await app.login()
+  const login = await app.login()
+  const { Cookie } = refreshHeaders(login)
   app.seen.length = 0
-  for (const path of ['/auth/login', '/auth/logout']) {
-    const response = await app.request('POST', path, { Cookie: cookie })
+  const paths = ['/auth/login', '/auth/logout', '/auth/refresh']
+  for (const path of paths) {
+    const response = await app.request('POST', path, { Cookie })
     t.is(response.status, 403, path)
     t.deepEqual(response.cookies, [])
   }
-  t.deepEqual(codesOf(app.seen), ['ERR_CROSS_SITE', 'ERR_CROSS_SITE'])
+  t.deepEqual(codesOf(app.seen), Array<string>(paths.length).fill('ERR_CROSS_SITE'))
+  await assertUntouched(t, app, login)
 })
 
 test('CS-06 a logout without a body passes with a header that forces a preflight', async (t) => {
@@ -137,7 +142,7 @@ test('CS-06 a logout without a body passes with a header that forces a preflight
   const { token, cookie } = await app.login()
   const json = await app.request('POST', '/auth/logout', { Cookie: cookie, 'Content-Type': 'application/json' })
   t.is(json.status, 204)
-  t.is((await app.me(token, cookie)).status, 200, 'the cookie alone ends nothing')
+  t.is((await app.me(token, cookie)).status, 200, 'the fingerprint alone ends nothing')
   const header = await app.request('POST', '/auth/logout', { Cookie: cookie, Authorization: `Bearer ${token}` })
   t.is(header.status, 204)
   t.is((await app.me(token, cookie)).status, 401)
@@ -146,13 +151,13 @@ test('CS-06 a logout without a body passes with a header that forces a preflight
 // CS-03 is in test/attacks/h-cross-site.test.ts (H-03) for hostile origins; here for the list.
 test('CS-03 a listed origin is compared whole', async (t) => {
   const app = await openTestApp(t, { origins: [LISTED, 'https://a.example:8443'] })
-  await assertBoth(t, app, [['Origin', LISTED]], true)
-  await assertBoth(t, app, [['Origin', 'https://a.example:8443']], true)
+  await assertEach(t, app, [['Origin', LISTED]], true)
+  await assertEach(t, app, [['Origin', 'https://a.example:8443']], true)
   for (const origin of [
     ...['https://www.app.example.evil.com', 'https://xwww.app.example', 'http://www.app.example', `${LISTED}/`],
     ...['https://www.app.example:8443', 'https://a.example', 'https://a.example:84430', 'https://WWW.app.example'],
   ]) {
-    await assertBoth(t, app, [['Origin', origin]], false)
+    await assertEach(t, app, [['Origin', origin]], false)
   }
 })
 
@@ -160,10 +165,10 @@ test('CS-04 an unknown Sec-Fetch-Site is no permission: Origin decides', async (
   const app = await openTestApp(t)
   for (const value of ['banana', '', 'same-origin, same-origin', 'SAME-ORIGIN', '?1']) {
     const unknown = ['Sec-Fetch-Site', value] as const
-    await assertBoth(t, app, [unknown, ['Origin', ISSUER]], true)
-    await assertBoth(t, app, [unknown, ['Origin', 'https://evil.example']], false)
-    await assertBoth(t, app, [unknown, ['Origin', 'null']], false)
-    await assertBoth(t, app, [unknown], false)
+    await assertEach(t, app, [unknown, ['Origin', ISSUER]], true)
+    await assertEach(t, app, [unknown, ['Origin', 'https://evil.example']], false)
+    await assertEach(t, app, [unknown, ['Origin', 'null']], false)
+    await assertEach(t, app, [unknown], false)
   }
 })
 
@@ -175,6 +180,11 @@ test('CS-05 a body that a form can send is refused with 415', async (t) => {
     t.is(response.status, 415, type)
     t.is(response.json['error'], 'invalid_request')
     t.deepEqual(response.cookies, [])
+    const login = await app.login()
+    const refresh = await app.request('POST', '/auth/refresh', { ...refreshHeaders(login), ...headers }, 'scope=x')
+    t.is(refresh.status, 415, type)
+    t.deepEqual(refresh.cookies, [])
+    await assertUntouched(t, app, login)
   }
 })
 
@@ -187,7 +197,7 @@ test('CS-08 a login from another site logs nobody in and ends no session', async
     '/auth/login',
     {
       ...{ 'Content-Type': 'application/json', 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' },
-      ...bearer(victim),
+      ...bearer({ ...victim, cookie: refreshHeaders(victim).Cookie }),
     },
     JSON.stringify({ sub: 'mallory', password: 'correct' }),
   )
@@ -197,7 +207,7 @@ test('CS-08 a login from another site logs nobody in and ends no session', async
     app.seen.map(({ name }) => name),
     ['cross_site_refused'],
   )
-  t.is((await app.me(victim.token, victim.cookie)).status, 200)
+  await assertUntouched(t, app, victim)
 })
 
 test('CS-08 a login route of the application is covered by kit.start', async (t) => {
@@ -234,6 +244,16 @@ const post =
   (headers: Readonly<Record<string, string>>, body?: string, path = '/auth/login') =>
   (app: TestApp) =>
     app.request('POST', path, headers, body)
+
+/** Sends with the session of a login before it. */
+const signedIn =
+  (method: string, path: string | ((login: Login) => string), headers: Readonly<Record<string, string>> = {}) =>
+  async (app: TestApp) => {
+    const login = await app.login()
+    const pair = bearer({ ...login, cookie: refreshHeaders(login).Cookie })
+    return app.request(method, typeof path === 'string' ? path : path(login), { ...pair, ...headers })
+  }
+const SESSIONS = '/auth/sessions'
 
 const ANSWERS: readonly Answer[] = [
   { what: 'login', status: 200, send: post(JSON_HEADERS, CREDENTIALS) },
@@ -273,8 +293,51 @@ const ANSWERS: readonly Answer[] = [
     status: 400,
     send: post({ Authorization: 'Bearer a.b.c' }, undefined, '/auth/logout?access_token=x'),
   },
+  { what: 'refresh', status: 200, send: signedIn('POST', '/auth/refresh') },
+  { what: 'refresh without a token', status: 401, send: post(JSON_HEADERS, undefined, '/auth/refresh') },
+  {
+    what: 'refresh with a bad token',
+    status: 401,
+    send: post({ ...JSON_HEADERS, Cookie: '__Secure-Refresh=x' }, undefined, '/auth/refresh'),
+  },
+  { what: 'refresh that is no JSON', status: 400, send: post(JSON_HEADERS, '{', '/auth/refresh') },
+  {
+    what: 'refresh of no type',
+    status: 415,
+    send: post({ ...JSON_HEADERS, 'Content-Type': 'text/plain', Origin: ISSUER }, 'x', '/auth/refresh'),
+  },
+  {
+    what: 'cross-site refresh',
+    status: 403,
+    send: signedIn('POST', '/auth/refresh', { 'Sec-Fetch-Site': 'cross-site' }),
+  },
+  { what: 'list of sessions', status: 200, send: signedIn('GET', SESSIONS) },
+  { what: 'list of sessions for nobody', status: 401, send: (app) => app.request('GET', SESSIONS) },
+  { what: 'logout there', status: 204, send: signedIn('DELETE', ({ sid }) => `${SESSIONS}/${sid}`) },
+  { what: 'logout nowhere', status: 404, send: signedIn('DELETE', `${SESSIONS}/nowhere`) },
+  { what: 'logout everywhere else', status: 204, send: signedIn('DELETE', SESSIONS) },
+  { what: 'logout everywhere', status: 204, send: signedIn('DELETE', `${SESSIONS}?all=true`) },
+  { what: 'unknown query', status: 400, send: signedIn('DELETE', `${SESSIONS}?all=some`) },
+  {
+    what: 'cross-site logout there',
+    status: 403,
+    send: signedIn('DELETE', ({ sid }) => `${SESSIONS}/${sid}`, { 'Sec-Fetch-Site': 'cross-site' }),
+  },
+  {
+    what: 'one login too many',
+    status: 403,
+    send: async (app) => {
+      await app.login()
+      app.clock.advance(1)
+      return post(JSON_HEADERS, CREDENTIALS)(app)
+    },
+    options: { session: { max: 1, onMax: 'refuse' } },
+  },
   ...(
-    ['/auth/login', '/auth/logout', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server'] as const
+    [
+      ...['/auth/login', '/auth/refresh', '/auth/logout', SESSIONS, `${SESSIONS}/x`],
+      ...['/.well-known/jwks.json', '/.well-known/oauth-authorization-server'],
+    ] as const
   ).flatMap((path) => [
     { what: `PUT ${path}`, status: 405, send: (app: TestApp) => app.request('PUT', path) },
     { what: `OPTIONS ${path}`, status: 204, send: (app: TestApp) => app.request('OPTIONS', path) },
@@ -336,7 +399,7 @@ test('CS-13 with `hsts` every answer carries Strict-Transport-Security for at le
 test('CS-14 answers that depend on where the request comes from say so', async (t) => {
   const app = await openTestApp(t)
   for (const { what, send, options, status } of ANSWERS) {
-    if (options !== undefined || !/login|logout|password|JSON|object|site|large|type/.test(what)) continue
+    if (options !== undefined || !/login|logout|refresh|password|JSON|object|site|large|type/.test(what)) continue
     // Another method is refused before anyone asks where it comes from.
     if (status === 405 || what.startsWith('OPTIONS')) continue
     const vary = String((await send(app)).headers['vary'])
@@ -348,22 +411,32 @@ test('CS-14 answers that depend on where the request comes from say so', async (
 
 test('CS-15 no other method changes anything, and each is told what there is', async (t) => {
   const app = await openTestApp(t)
-  const { token, cookie } = await app.login()
-  const headers = { ...JSON_HEADERS, ...bearer({ token, cookie }) }
+  const [login, other] = [await app.login(), await app.login()]
+  const { token } = login
+  const headers = { ...JSON_HEADERS, ...bearer({ token, cookie: refreshHeaders(login).Cookie }) }
   app.seen.length = 0
-  for (const path of ['/auth/login', '/auth/logout']) {
-    for (const method of ['GET', 'HEAD', ...UNSAFE.filter((one) => one !== 'POST')]) {
+  for (const [path, allowed] of [
+    ['/auth/login', ['POST']],
+    ['/auth/refresh', ['POST']],
+    ['/auth/logout', ['POST']],
+    [SESSIONS, ['GET', 'DELETE', 'HEAD']],
+    [`${SESSIONS}/${other.sid}`, ['DELETE']],
+  ] as const) {
+    const allow = [...allowed, 'OPTIONS'].join(', ')
+    for (const method of ['GET', 'HEAD', ...UNSAFE]) {
+      if ((allowed as readonly string[]).includes(method)) continue
       const response = await app.request(method, path, headers)
       t.is(response.status, 405, `${method} ${path}`)
-      t.is(response.headers['allow'], 'POST, OPTIONS')
+      t.is(response.headers['allow'], allow)
       t.deepEqual(response.cookies, [])
       t.false(response.text.includes(token), 'TRACE echoes nothing')
     }
     const options = await app.request('OPTIONS', path, headers)
     t.is(options.status, 204)
-    t.is(options.headers['allow'], 'POST, OPTIONS')
+    t.is(options.headers['allow'], allow)
     t.deepEqual(options.cookies, [])
   }
+  for (const method of ['GET', 'HEAD']) t.is((await app.request(method, SESSIONS, headers)).status, 200, method)
   for (const path of ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server']) {
     for (const method of UNSAFE) {
       const response = await app.request(method, path, headers)
@@ -375,7 +448,7 @@ test('CS-15 no other method changes anything, and each is told what there is', a
     t.is(head.text, '')
   }
   t.deepEqual(app.seen, [])
-  t.is((await app.me(token, cookie)).status, 200, 'the session is alive')
+  for (const one of [login, other]) await assertUntouched(t, app, one)
 })
 
 test('CS-15 CONNECT never reaches the app', async (t) => {
@@ -387,7 +460,8 @@ test('CS-15 CONNECT never reaches the app', async (t) => {
 
 test('CS-16 plain http is never redirected: a login fails loudly', async (t) => {
   const app = await openTestApp(t)
-  const { token, cookie } = await app.login()
+  const session = await app.login()
+  const { token, cookie } = session
   const plain = { 'X-Forwarded-Proto': 'http' }
   const login = await app.request('POST', '/auth/login', { ...JSON_HEADERS, ...plain }, CREDENTIALS)
   t.is(login.status, 500)
@@ -397,6 +471,9 @@ test('CS-16 plain http is never redirected: a login fails loudly', async (t) => 
     await app.me(undefined, undefined, plain),
     await app.request('GET', '/.well-known/jwks.json', plain),
     await app.request('POST', '/auth/logout', { ...JSON_HEADERS, ...plain }),
+    await postRefresh(app, session, plain),
+    await app.request('GET', SESSIONS, { ...bearer(session), ...plain }),
+    await app.request('DELETE', SESSIONS, { ...bearer(session), ...plain }),
   ]
   for (const { status, headers } of answers) {
     t.false(status >= 300 && status < 400)
@@ -411,6 +488,15 @@ test('CS-16 a pair that came over plain http is refused', async (t) => {
   const { token, cookie } = await app.login()
   const response = await app.me(token, cookie, { 'X-Forwarded-Proto': 'http' })
   t.true(response.status >= 400, `answered ${response.status}`)
+})
+
+test('CS-16 a refresh over plain http is refused, and uses nothing up', async (t) => {
+  const app = await openTestApp(t)
+  const login = await app.login()
+  app.seen.length = 0
+  t.is((await postRefresh(app, login, { 'X-Forwarded-Proto': 'http' })).status, 500)
+  t.deepEqual(codesOf(app.seen), ['ERR_TRANSPORT_INSECURE'])
+  await assertUntouched(t, app, login)
 })
 
 test('CS-18 a token is never taken from a cookie, a query or a body', async (t) => {
@@ -451,20 +537,41 @@ test('CS-18 what a browser sends by itself, the cookie, is no credential; a bad 
   await assertRefused(t, app, () => app.me('nonsense', cookies), 'ERR_TOKEN_MALFORMED')
 })
 
-/** Sends a login and a logout that are fine but for where they come from. */
-async function assertBoth(t: ExecutionContext, app: TestApp, pairs: Pairs, passes: boolean): Promise<void> {
+/** Sends a request to each unsafe route that is fine but for where it comes from. */
+async function assertEach(t: ExecutionContext, app: TestApp, pairs: Pairs, passes: boolean): Promise<void> {
   const what = JSON.stringify(pairs)
   app.clock.advance(1)
-  const { token, cookie } = await app.login()
-  const pair: Pairs = Object.entries(bearer({ token, cookie }))
+  const [session, there, elsewhere] = [await app.login(), await app.login(), await app.login()]
   const type = ['Content-Type', 'application/json'] as const
+  const pair: Pairs = Object.entries(bearer(session))
   app.seen.length = 0
-  const login = await app.request('POST', '/auth/login', [type, ...pairs], CREDENTIALS)
-  t.is(login.status, passes ? 200 : 403, `login ${what}`)
-  t.is(login.cookies.length, passes ? 1 : 0, `login ${what}`)
-  const logout = await app.request('POST', '/auth/logout', [...pair, ...pairs])
-  t.is(logout.status, passes ? 204 : 403, `logout ${what}`)
-  t.is(logout.cookies.length, passes ? 1 : 0, `logout ${what}`)
-  t.deepEqual(codesOf(app.seen), passes ? [] : ['ERR_CROSS_SITE', 'ERR_CROSS_SITE'], what)
-  t.is((await app.me(token, cookie)).status, passes ? 401 : 200, `the session after ${what}`)
+  const requests = [
+    ['login', 200, 2, () => app.request('POST', '/auth/login', [type, ...pairs], CREDENTIALS)],
+    ['logout there', 204, 0, () => app.request('DELETE', `${SESSIONS}/${there.sid}`, [...pair, ...pairs])],
+    ['logout elsewhere', 204, 0, () => app.request('DELETE', SESSIONS, [...pair, ...pairs])],
+    ['refresh', 200, 2, () => app.request('POST', '/auth/refresh', [type, both(session), ...pairs])],
+    ['logout', 204, 2, () => app.request('POST', '/auth/logout', [...pair, ...pairs])],
+  ] as const
+  for (const [name, status, cookies, send] of requests) {
+    const response = await send()
+    t.is(response.status, passes ? status : 403, `${name} ${what}`)
+    t.is(response.cookies.length, passes ? cookies : 0, `${name} ${what}`)
+  }
+  t.deepEqual(codesOf(app.seen), passes ? [] : requests.map(() => 'ERR_CROSS_SITE'), what)
+  for (const { token, cookie } of [session, there, elsewhere]) {
+    t.is((await app.me(token, cookie)).status, passes ? 401 : 200, `the sessions after ${what}`)
+  }
+  if (!passes) await assertUntouched(t, app, session)
+}
+
+/** Both cookies as a header. */
+function both(login: Login): readonly [string, string] {
+  return ['Cookie', refreshHeaders(login).Cookie]
+}
+
+/** Asserts that the session is alive and its refresh token has not been used. */
+async function assertUntouched(t: ExecutionContext, app: TestApp, login: Login): Promise<void> {
+  t.is((await app.me(login.token, login.cookie)).status, 200)
+  const { value } = (await app.store.get('session', login.sid)) ?? {}
+  t.is((value as { generation?: number }).generation, 0)
 }

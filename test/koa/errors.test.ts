@@ -18,10 +18,12 @@ import {
   type Login,
   openTestApp,
   postLogin,
+  postRefresh,
   privateJwk,
   type Response,
   type TestApp,
   type TestAppOptions,
+  toLogin,
 } from '../helpers/app.ts'
 import { faultyStore, openFaultyApp, type Verb } from '../helpers/faulty.ts'
 import { resign, sign, validHeader } from '../helpers/forge.ts'
@@ -81,6 +83,70 @@ const REFUSALS: Readonly<Record<string, { readonly status: number; readonly send
     send: (app) => app.request('POST', '/auth/login', { 'Content-Type': 'text/plain', Origin: ISSUER }, '{}'),
   },
   'a method that is not there': { status: 405, send: (app) => app.request('GET', '/auth/login') },
+  'no refresh token': { status: 401, send: (app, { cookie }) => postRefresh(app, { cookie, refreshCookie: '' }) },
+  'a refresh token that is none': { status: 401, send: (app, session) => refreshWith(app, session, 'garbage') },
+  'two refresh tokens': {
+    status: 401,
+    send: (app, { cookie, refreshCookie }) =>
+      postRefresh(app, { cookie, refreshCookie: `${refreshCookie}; ${refreshCookie}` }),
+  },
+  'a forged refresh token': {
+    status: 401,
+    send: (app, session) => refreshWith(app, session, `${session.sid}.0.${'A'.repeat(65)}`),
+  },
+  'a refresh token of no session': {
+    status: 401,
+    send: (app, session) => refreshWith(app, session, `${'A'.repeat(22)}.0.${'A'.repeat(65)}`),
+  },
+  'a refresh token without its fingerprint': {
+    status: 401,
+    send: (app, { refreshCookie }) => postRefresh(app, { cookie: '', refreshCookie }),
+  },
+  'a refresh token that was replaced': {
+    status: 401,
+    async send(app, session) {
+      await postRefresh(app, toLogin(await postRefresh(app, session)))
+      return postRefresh(app, session)
+    },
+  },
+  'a refresh of a scope that was not granted': {
+    status: 400,
+    send: (app, session) =>
+      app.request('POST', '/auth/refresh', { ...JSON_TYPE, ...both(session) }, '{"scope":"admin"}'),
+  },
+  'a refresh of a scope that is none': {
+    status: 400,
+    send: (app, session) => app.request('POST', '/auth/refresh', { ...JSON_TYPE, ...both(session) }, '{"scope":["x"]}'),
+  },
+  'a refresh that is no JSON': {
+    status: 400,
+    send: (app, session) => app.request('POST', '/auth/refresh', { ...JSON_TYPE, ...both(session) }, '{'),
+  },
+  'a refresh from another site': {
+    status: 403,
+    send: (app, session) => postRefresh(app, session, { 'Sec-Fetch-Site': 'cross-site' }),
+  },
+  'the sessions of nobody': { status: 401, send: (app) => app.request('GET', '/auth/sessions') },
+  'the sessions of half a pair': {
+    status: 401,
+    send: (app, { token }) => app.request('GET', '/auth/sessions', { Authorization: `Bearer ${token}` }),
+  },
+  'a session that is not there': {
+    status: 404,
+    send: (app, session) => app.request('DELETE', '/auth/sessions/nowhere', bearer(session)),
+  },
+  'a query that is not known': {
+    status: 400,
+    send: (app, session) => app.request('DELETE', '/auth/sessions?all=some', bearer(session)),
+  },
+}
+
+function refreshWith(app: TestApp, { cookie }: Login, refreshToken: string): Promise<Response> {
+  return postRefresh(app, { cookie, refreshCookie: `__Secure-Refresh=${refreshToken}` })
+}
+
+function both({ cookie, refreshCookie }: Login): { Cookie: string } {
+  return { Cookie: `${cookie}; ${refreshCookie}` }
 }
 
 /** An app with a route for each demand. */
@@ -103,9 +169,8 @@ async function refuseAll(
   check: (name: string, response: Response, app: TestApp) => void | Promise<void>,
 ): Promise<void> {
   const app = await openWithDemands(t)
-  const session = await app.login()
   for (const [name, { status, send }] of Object.entries(REFUSALS)) {
-    const response = await send(app, session)
+    const response = await send(app, await app.login())
     t.is(response.status, status, name)
     await check(name, response, app)
   }
@@ -124,6 +189,9 @@ test('EL-02 without credentials, or with another scheme, there is no error in th
   const { cookie } = await app.login()
   app.seen.length = 0
   for (const send of [
+    () => postRefresh(app, { cookie, refreshCookie: '' }),
+    () => app.request('POST', '/auth/refresh', JSON_TYPE),
+    () => app.request('GET', '/auth/sessions', { Cookie: cookie }),
     () => app.me(),
     () => app.me(undefined, cookie),
     () => app.me(undefined, undefined, { Authorization: 'Basic YTpi' }),
@@ -141,7 +209,15 @@ test('EL-02 what has nothing to do with the token is not said in its challenge',
   const app = await openTestApp(t)
   const wrong = await postLogin(app, { sub: 'alice', password: 'wrong' })
   const crossSite = await postLogin(app, {}, { 'Sec-Fetch-Site': 'cross-site' })
-  for (const { headers } of [wrong, crossSite]) t.is(headers['www-authenticate'], `Bearer realm="${ISSUER}"`)
+  const full = await openTestApp(t, { session: { max: 1, onMax: 'refuse' } })
+  await full.login()
+  full.clock.advance(1)
+  const tooMany = await postLogin(full, { sub: 'alice', password: 'correct' })
+  for (const { headers } of [wrong, crossSite, tooMany]) t.is(headers['www-authenticate'], `Bearer realm="${ISSUER}"`)
+  // One RFC error, one description: of the two a client learns no more than that it may not.
+  t.deepEqual([tooMany.status, tooMany.text], [403, crossSite.text])
+  t.like(tooMany.json, { error: 'access_denied', error_description: 'The request is not allowed' })
+  t.deepEqual(codesOf(full.seen), ['ERR_SESSIONS_EXCEEDED'])
 })
 
 // RFC 6750 section 3: what the attributes may hold; and each name once.
@@ -224,10 +300,22 @@ test('EL-05 a bug of the application reaches its error handler once, and the cli
       },
     ],
     ['limiter', { limiter: () => Promise.reject(bug) }],
+    ['refresh', { reauthorize: () => Promise.reject(bug) }],
+    [
+      'refresh',
+      {
+        limiter(_ctx, action) {
+          if (action === 'refresh') throw bug
+          return undefined
+        },
+      },
+    ],
   ]
   for (const [name, options] of cases) {
     const app = await openTestApp(t, options)
-    const response = await postLogin(app, { sub: 'alice', password: 'correct' })
+    const response = await (name === 'refresh'
+      ? postRefresh(app, await app.login())
+      : postLogin(app, { sub: 'alice', password: 'correct' }))
     t.is(response.status, 503, name)
     t.truthy(response.headers['retry-after'])
     t.deepEqual(app.errors, [bug], name)
@@ -344,16 +432,16 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
 
   async function enter(): Promise<Login> {
     const response = await postLogin(app, { sub: 'alice', password })
-    const cookie = response.cookies[0]?.split(';')[0] ?? ''
-    const token = response.json['access_token'] as string
-    const session = {
-      response,
-      token,
-      cookie,
-      fingerprint: cookie.split('=')[1] ?? '',
-      sid: response.json['sid'] as string,
+    return keep(toLogin(response))
+  }
+
+  function keep(session: Login): Login {
+    const { token, fingerprint, refreshToken } = session
+    const secret = refreshToken.split('.')[2] ?? ''
+    const parts = [secret, secret.slice(0, 22), secret.slice(22)]
+    for (const one of [token, ...token.split('.').slice(1), ...fingerprint.split('~'), refreshToken, ...parts]) {
+      secrets.add(one)
     }
-    for (const secret of [token, ...token.split('.').slice(1), session.fingerprint]) secrets.add(secret)
     return session
   }
 
@@ -372,9 +460,19 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
     answers.push(await postLogin(app, { sub: 'alice', password, claims: { exp: 1 } }))
     answers.push(await postLogin(app, { sub: 'alice', password, claims: { long: 'x'.repeat(5000) } }))
     answers.push(await app.request('POST', '/auth/logout', { Authorization: `Bearer ${token}` }))
+    const [used, wide] = [await enter(), await enter()]
+    const next = keep(toLogin(await postRefresh(app, used)))
+    keep(toLogin(await postRefresh(app, next)))
+    answers.push(await postRefresh(app, used), await postRefresh(app, next))
+    answers.push(await app.request('POST', `/auth/refresh?refresh_token=${wide.refreshToken}`, pair))
+    answers.push(await postRefresh(app, { ...wide, refreshCookie: `${wide.refreshCookie}x` }))
+    answers.push(await app.request('POST', '/auth/refresh', JSON_TYPE, `{"refresh_token":"${wide.refreshToken}",`))
+    answers.push(await app.request('DELETE', `/auth/sessions/${wide.refreshToken}`, bearer(wide)))
     for (const verb of ['get', 'set', 'add', 'swap', 'delete'] as const) {
       const session = await enter()
       store.broken.add(verb)
+      answers.push(await postRefresh(app, session))
+      answers.push(await app.request('DELETE', '/auth/sessions', bearer(session)))
       answers.push(await app.request('POST', '/auth/logout', bearer(session)))
       answers.push(await postLogin(app, { sub: 'alice', password }, bearer(session)))
       const thrown: unknown = await app.kit.revoke({ sid: session.sid }).catch((error: unknown) => error)
@@ -384,6 +482,8 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
     const session = await enter()
     clock.advance(1000)
     answers.push(await app.me(session.token, session.cookie))
+    clock.advance(1000)
+    answers.push(await postRefresh(app, session))
     await app.kit.revoke({ kid: privateJwk.kid ?? '' })
     answers.push(await postLogin(app, { sub: 'alice', password }))
   })
@@ -394,7 +494,7 @@ test.serial('EL-06 no secret of a run full of failures is said anywhere', async 
   )
   t.true(said.includes('a listener of the application fails'), 'warnings are heard')
   const failed = answers.filter(({ status }) => status >= 400)
-  t.true(failed.length > 25)
+  t.true(failed.length > 50)
   const everything = said + failed.map(({ headers, text }) => inspect(headers) + text).join('\n')
   for (const secret of secrets) {
     t.true(secret.length >= 20)
@@ -406,11 +506,12 @@ test.serial('EL-06 printing the kit, its keys or its errors shows no secret', as
   const secret = randomBytes(64)
   const hmac = createSecretKey(secret)
   const [app, symmetric] = [await openTestApp(t), await createKeySet({ keys: [hmac], algorithm: 'HS256' })]
-  const { token, fingerprint } = await app.login()
+  const { token, fingerprint, refreshToken } = await app.login()
   const printed = [app.kit, app.keys, symmetric, app.kit.jwks(), new SessionError('ERR_TOKEN_SIGNATURE')]
     .flatMap((value) => [inspect(value, { depth: 12, showHidden: true }), JSON.stringify(value)])
     .join('\n')
-  for (const one of [privateJwk.d ?? '', token, fingerprint, ...spellings(secret)].flatMap(spellings))
+  const refreshSecret = refreshToken.split('.')[2] ?? ''
+  for (const one of [privateJwk.d ?? '', token, fingerprint, refreshSecret, ...spellings(secret)].flatMap(spellings))
     t.false(printed.includes(one))
 })
 
@@ -520,23 +621,27 @@ test('EL-10 whatever verb of the store fails, nobody gets in who would not, and 
     t.is((await app.me(revoked.token, revoked.cookie)).status, 401, `${verb}: revoked`)
     t.is((await app.me(live.token)).status, 401, `${verb}: stolen`)
     t.is((await app.me(`${live.token}x`, live.cookie)).status, 401, `${verb}: bad`)
+    t.true([401, 503].includes((await postRefresh(app, revoked)).status), `${verb}: a revoked refresh token`)
     const good = await app.me(live.token, live.cookie)
     t.true(good.status === 200 || (good.status === 503 && good.headers['retry-after'] !== undefined), `${verb}: good`)
     const entered = await postLogin(app, { sub: 'alice', password: 'correct' })
     if (entered.status === 200) {
-      const cookie = entered.cookies[0]?.split(';')[0]
-      t.not(
-        (await app.me(entered.json['access_token'] as string, cookie)).status,
-        401,
-        `${verb}: a 200 means what it says`,
-      )
+      const { token, cookie } = toLogin(entered)
+      t.not((await app.me(token, cookie)).status, 401, `${verb}: a 200 means what it says`)
     } else t.is(entered.status, 503)
+    const refreshed = await postRefresh(app, live)
+    if (refreshed.status === 200) {
+      const { token, cookie } = toLogin(refreshed)
+      t.not((await app.me(token, cookie)).status, 401, `${verb}: a refresh means what it says`)
+    } else t.deepEqual([refreshed.status, refreshed.cookies], [503, []])
     const out = await app.request('POST', '/auth/logout', {
       Authorization: `Bearer ${live.token}`,
       Cookie: live.cookie,
     })
     t.true([204, 503].includes(out.status))
     t.is((await app.me(live.token, live.cookie)).status, 401, `${verb}: after the logout, answered ${out.status}`)
+    store.broken.clear()
+    t.is((await postRefresh(app, live)).status, 401, `${verb}: a refresh after the logout`)
   }
 })
 
@@ -554,9 +659,13 @@ test('EL-10 a clock that fails or answers nonsense lets nobody in', async (t) =>
     const app = await openTestApp(t, {
       testClock: Object.assign(() => now(), { advance: clock.advance, set: clock.set }),
     })
-    const { token, cookie } = await app.login()
+    const login = await app.login()
+    const { token, cookie } = login
     clock.advance(2000)
     now = broken
+    const refreshed = await postRefresh(app, login)
+    t.true(refreshed.status === 401 || refreshed.status >= 500, `${broken.toString()} refreshed ${refreshed.status}`)
+    t.deepEqual(refreshed.cookies, [])
     for (const pair of [[token, cookie], [token], [`${token}x`, cookie]]) {
       const { status } = await app.me(...(pair as [string, string]))
       t.true(status === 401 || status >= 500, `${broken.toString()} answered ${status}`)
@@ -636,11 +745,15 @@ test('EL-12 HEAD and OPTIONS learn what GET learns, and no more', async (t) => {
   t.is(app.handled.count, 0)
 })
 
-test('IS-13 the answers to a login, good or bad, are stored nowhere', async (t) => {
+test('IS-13 the answers to a login or a refresh, good or bad, are stored nowhere', async (t) => {
   const app = await openTestApp(t)
-  const { response } = await app.login()
+  const login = await app.login()
   const answers = [
-    response,
+    login.response,
+    await postRefresh(app, login),
+    await postRefresh(app, login, { 'Sec-Fetch-Site': 'cross-site' }),
+    await postRefresh(app, { cookie: login.cookie, refreshCookie: '' }),
+    await app.request('GET', '/auth/refresh'),
     await postLogin(app, { sub: 'alice', password: 'wrong' }),
     await postLogin(app, 'no json'),
     await postLogin(app, {}, { 'Sec-Fetch-Site': 'cross-site' }),
@@ -683,11 +796,13 @@ test('the table of codes and docs/errors.md say the same', (t) => {
 })
 
 test('the table of codes answers no success, exposes nothing, and reports what should be reported', (t) => {
-  for (const [code, { status, error, event }] of Object.entries(ERROR_CODES)) {
+  for (const [code, { status, error, event, ends }] of Object.entries(ERROR_CODES)) {
     t.true(status >= 400 && status < 600, code)
-    // RFC 6750 section 3.1: only without credentials is there no error.
-    t.is(error === undefined, code === 'ERR_CREDENTIALS_MISSING', code)
-    if (status === 401 && code.startsWith('ERR_TOKEN')) t.truthy(event, code)
+    // RFC 6750 section 3.1: only without credentials is there no error. And what is not there has no part in OAuth.
+    t.is(error === undefined, /^ERR_(?:CREDENTIALS|REFRESH)_MISSING$/.test(code) || status === 404, code)
+    if (error === 'invalid_token') t.truthy(event, code)
+    // Who ends a session by a refusal has shown to hold a genuine token of it, and it is told.
+    if (ends !== undefined) t.deepEqual([status, error, event !== undefined], [401, 'invalid_token', true], code)
     const thrown = new SessionError(code as SessionError['code'])
     t.is(thrown.status, status)
     t.false(thrown.expose)

@@ -6,9 +6,10 @@ import { gzipSync } from 'node:zlib'
 import test from 'ava'
 
 import { createKeySet, generateKey } from '../../src/index.ts'
-import { bearer, codesOf, createClock, createTestApp, privateJwk } from '../helpers/app.ts'
+import { bearer, codesOf, createClock, createTestApp, ISSUER, postRefresh, privateJwk } from '../helpers/app.ts'
 import { fail } from '../helpers/faulty.ts'
 import { sign, validClaims, validHeader } from '../helpers/forge.ts'
+import { createJar } from '../helpers/jar.ts'
 import { sendRaw } from '../helpers/raw.ts'
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
@@ -36,12 +37,23 @@ test('RV-09 a login whose password was checked before everything of the subject 
   t.is((await app.login('alice')).response.status, 200, 'the next login works')
 })
 
-test('CK-10 RV-03 the cookie lives as long as its token is believed, so its owner never looks like a thief', async (t) => {
-  const app = await createTestApp({ clockTolerance: '5m' })
+test('CK-10 RV-03 the cookies live as long as the token is believed, so its owner never looks like a thief', async (t) => {
+  // The longest token: as long as the session may be idle.
+  const app = await createTestApp({ clockTolerance: '5m', accessToken: { lifetime: '30m' } })
   t.teardown(app.close)
-  const { response } = await app.login()
-  t.regex(response.cookies[0] ?? '', /; Max-Age=1200;/)
-  t.is(response.json['expires_in'], 900)
+  const { response, token } = await app.login()
+  t.is(response.json['expires_in'], 1800)
+  t.is(response.cookies.length, 2)
+  for (const line of response.cookies) t.regex(line, /; Max-Age=2100;/)
+  const jar = createJar(app.clock)
+  jar.receive(`${ISSUER}/auth/login`, response.cookies)
+  app.clock.advance(2099)
+  t.is((await app.me(token, jar.header(`${ISSUER}/me`))).status, 200)
+  app.clock.advance(1)
+  t.deepEqual(jar.all(), [])
+  app.seen.length = 0
+  t.is((await app.me(token)).status, 401)
+  t.deepEqual(codesOf(app.seen), ['ERR_TOKEN_EXPIRED'])
 })
 
 test('RV-22 after kit.end nothing later in the same request passes protect()', async (t) => {
@@ -130,9 +142,13 @@ test('CK-13 a cookie path that does not cover the routes is refused, since loggi
   }
   for (const path of ['/', '/auth', '/auth/']) {
     const app = await createTestApp({ cookie: { path } })
-    await app.close()
+    t.teardown(app.close)
+    const login = await app.login()
+    const jar = createJar(app.clock)
+    jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
+    jar.receive(`${ISSUER}/auth/logout`, (await app.request('POST', '/auth/logout', bearer(login))).cookies)
+    t.deepEqual(jar.all(), [], path)
   }
-  t.pass()
 })
 
 test('VF-25 a fault while logout looks for a theft is an outage, not a logout', async (t) => {
@@ -173,4 +189,5 @@ test('RV-09 a leaked key that is revoked ends nobody else either, by logging out
   await app.kit.revoke({ kid: String(leaked.kid) })
   t.is((await app.request('POST', '/auth/logout', forged)).status, 204)
   t.is((await app.me(victim.token, victim.cookie)).status, 200)
+  t.is((await postRefresh(app, victim)).status, 200)
 })

@@ -356,7 +356,8 @@ test('protect() itself is no way around: it never runs what comes after it for a
     ctx.body = 'secret'
   })
   const base = await serve(t, app)
-  for (const path of ['/', '/auth/login', '/auth/logout', '/.well-known/jwks.json']) {
+  const own = ['/auth/login', '/auth/refresh', '/auth/logout', '/auth/sessions', '/auth/sessions/x']
+  for (const path of ['/', ...own, '/.well-known/jwks.json']) {
     for (const method of ['GET', 'POST', 'HEAD', 'OPTIONS', 'DELETE']) {
       const response = await fetch(base + path, { method })
       t.is(response.status, 401, `${method} ${path}`)

@@ -17,9 +17,11 @@ import {
   type Login,
   openTestApp,
   postLogout,
+  postRefresh,
   type Response,
   type TestApp,
   type TestAppOptions,
+  toLogin,
 } from '../helpers/app.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { faultyStore } from '../helpers/faulty.ts'
@@ -344,9 +346,10 @@ test('setting the session to null empties it, and it can be filled again', async
     })
   })
   const session = await app.login()
-  await as(app, session)('POST', '/write?value=secret')
+  await as(app, session)('POST', '/write?value=confidential')
+  t.true((await dump(app.store)).includes('confidential'))
   t.deepEqual((await as(app, session)('POST', '/drop')).json, { session: null })
-  t.false((await dump(app.store)).includes('secret'))
+  t.false((await dump(app.store)).includes('confidential'))
   t.deepEqual((await as(app, session)('GET', '/read')).json['session'], {})
   t.is((await app.me(session.token, session.cookie)).status, 200, 'the session itself lives on')
   await as(app, session)('POST', '/write?value=again')
@@ -549,6 +552,14 @@ test('the data of an ended session is gone from the store', async (t) => {
     'kit.revoke of the session': (app, { sid }) => app.kit.revoke({ sid }),
     'kit.revoke of the subject': (app) => app.kit.revoke({ sub: 'alice' }),
     'a stolen token': (app, { token }) => app.me(token),
+    'the list of sessions': (app, session) => as(app, session)('DELETE', `/auth/sessions/${session.sid}`),
+    'a logout everywhere': (app, session) => as(app, session)('DELETE', '/auth/sessions?all=true'),
+    'a stolen refresh token': (app, { refreshCookie }) => postRefresh(app, { cookie: '', refreshCookie }),
+    async 'a refresh token that was replaced'(app, session) {
+      await postRefresh(app, session)
+      app.clock.advance(10)
+      await postRefresh(app, session)
+    },
   }
   for (const [how, end] of Object.entries(ends)) {
     const app = await open(t, { onSidejack: 'revoke' })
@@ -570,6 +581,19 @@ test('SL-02 the data goes when the session reaches its end, however often it is 
   }
   app.clock.advance(61)
   t.is((await as(app, session)('GET', '/read')).status, 401)
+  t.is(await dump(app.store), '[]')
+})
+
+test("a session's data stays through refreshes, and goes when nobody refreshes any more", async (t) => {
+  const app = await open(t)
+  let session = await app.login()
+  await as(app, session)('POST', '/write?value=personal')
+  for (let i = 0; i < 3; i += 1) {
+    app.clock.advance(1799)
+    session = toLogin(await postRefresh(app, session))
+    t.deepEqual((await as(app, session)('GET', '/read')).json['session'], { value: 'personal' })
+  }
+  app.clock.advance(1800)
   t.is(await dump(app.store), '[]')
 })
 
