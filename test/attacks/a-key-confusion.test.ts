@@ -639,8 +639,8 @@ test('A-15 A-16 A-17 an unfit key in a JWK Set is left out, and a token signed b
   ])
 })
 
-// A-18 not here: the kit has no refresh, encryption or CSRF key yet. What is shown is that keys do not stand in for
-// each other, whatever they are for.
+// A-18 not here: the kit has no encryption or CSRF key, and refresh tokens are drawn, not signed. What is shown is that
+// keys do not stand in for each other, whatever they are for.
 test('A-18 one key of the set does not sign for another', async (t) => {
   const other = await generateKey('ES256')
   const keys = await createKeySet({ keys: [privateJwk, other] })

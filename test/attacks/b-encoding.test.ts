@@ -707,7 +707,11 @@ test('B-22 two Authorization headers are a bad request, whichever of them is goo
       app.seen.length = 0
       const names = ['Authorization', 'authorization', 'AUTHORIZATION']
       const headers = values.map((value, i) => [names[i] ?? 'Authorization', value] as const)
-      const response = await app.request(method, path, [['Cookie', cookie], ...headers])
+      const response = await app.request(method, path, [
+        ['Cookie', cookie],
+        ['Sec-Fetch-Site', 'same-origin'],
+        ...headers,
+      ])
       const label = `${method} ${values.map((value) => value.slice(0, 12)).join(' | ')}`
       t.is(response.status, 400, label)
       t.is(response.json['error'], 'invalid_request', label)

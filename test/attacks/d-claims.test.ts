@@ -565,7 +565,7 @@ test('D-17 nesting is bounded, though jose takes any depth', async (t) => {
   await assertJose(t, app, signWith(claims, nest(100_000)), '100,000', 'accepts')
 })
 
-// D-17 in a body is not here: there is no route yet that takes a token in its body. What such a route would read with:
+// D-17 in a body is not here: no route takes a JWT in its body. What such a route would read with:
 test('D-17 two million levels end in an error, not in a full stack', (t) => {
   for (const levels of [100_000, 2_000_000]) {
     const error = t.throws(() => parseJsonObject(Buffer.from(`{"x":${nest(levels)}}`)))

@@ -5,13 +5,23 @@ import { request as httpRequest } from 'node:http'
 import test from 'ava'
 
 import type { ErrorCode } from '../../src/index.ts'
-import { bearer, codesOf, ISSUER, type Login, openTestApp, type TestApp } from '../helpers/app.ts'
+import {
+  bearer,
+  codesOf,
+  ISSUER,
+  type Login,
+  openTestApp,
+  postRefresh,
+  refreshHeaders,
+  type TestApp,
+} from '../helpers/app.ts'
 import { leastCost } from '../helpers/cost.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { sendRaw } from '../helpers/raw.ts'
 import { assertRefused } from '../helpers/refused.ts'
 
 const NAME = '__Secure-Fgp'
+const REFRESH_NAME = '__Secure-Refresh'
 const FORMATS = ['base64url', 'owasp'] as const
 
 interface Case {
@@ -139,6 +149,14 @@ test('G-02 a planted cookie does not keep its victim from logging out', async (t
     await app.request('POST', '/auth/logout', { Authorization: `Bearer ${token}`, Cookie: plant(cookie) })
     t.is((await app.me(token, cookie)).status, 401)
   }
+  // Nor does one of the other name, where the token has expired or was forgotten.
+  const mallory = await app.login('mallory')
+  for (const planted of [`${REFRESH_NAME}=evil`, mallory.refreshCookie]) {
+    const { token, cookie, refreshCookie } = await app.login()
+    const headers = { Cookie: `${planted}; ${cookie}; ${refreshCookie}`, 'Sec-Fetch-Site': 'same-origin' }
+    t.is((await app.request('POST', '/auth/logout', headers)).status, 204)
+    t.is((await app.me(token, cookie)).status, 401)
+  }
 })
 
 test('G-02 a pair of the attacker does not pass beside a cookie of the victim', async (t) => {
@@ -167,11 +185,20 @@ test('G-05 a NUL or a line break in the value never reaches the app as a valid p
 test('G-07 a login that carries a planted fingerprint draws a new one', async (t) => {
   const app = await openTestApp(t)
   const planted = 'A'.repeat(43)
-  for (const Cookie of [`${NAME}=${planted}`, `${NAME}=${planted}; ${NAME}=${'B'.repeat(43)}`, `${NAME}=`, NAME]) {
+  const token = `${'S'.repeat(22)}.0.${'T'.repeat(65)}`
+  for (const Cookie of [
+    ...[`${NAME}=${planted}`, `${NAME}=${planted}; ${NAME}=${'B'.repeat(43)}`, `${NAME}=`, NAME],
+    ...[`${NAME}=${planted}; ${REFRESH_NAME}=${token}`, `${REFRESH_NAME}=${token}; ${REFRESH_NAME}=`, REFRESH_NAME],
+  ]) {
     const victim = await app.login('alice', { headers: { Cookie } })
-    t.is(victim.response.cookies.length, 1)
+    t.deepEqual(
+      victim.response.cookies.map((line) => line.split('=')[0]),
+      [NAME, REFRESH_NAME],
+    )
     t.regex(victim.fingerprint, /^[\w-]{43}$/)
     t.not(victim.fingerprint, planted)
+    t.regex(victim.refreshToken, /^[\w-]{22}\.0\.[\w-]{65}$/)
+    t.false(victim.refreshToken.includes('SSSSSSSS') || victim.refreshToken.includes('TTTTTTTT'))
     await assertRefused(t, app, () => app.me(victim.token, `${NAME}=${planted}`), MISMATCH)
     t.is((await app.me(victim.token, victim.cookie)).json['sub'], 'alice')
   }
@@ -180,13 +207,25 @@ test('G-07 a login that carries a planted fingerprint draws a new one', async (t
 test('G-07 a login from a browser with the whole pair of an attacker shares nothing with it', async (t) => {
   const app = await openTestApp(t)
   const attacker = await app.login('mallory')
-  const headers = bearer(attacker)
+  const headers = bearer({ ...attacker, cookie: refreshHeaders(attacker).Cookie })
   const victim = await app.login('alice', { headers })
   t.not(victim.fingerprint, attacker.fingerprint)
   t.not(victim.sid, attacker.sid)
+  const [own, foreign] = [victim, attacker].map(({ refreshToken }) => refreshToken.split('.')[2] ?? '')
+  t.not(own?.slice(0, 22), foreign?.slice(0, 22))
+  t.not(own?.slice(22), foreign?.slice(22))
   await assertRefused(t, app, () => app.me(victim.token, attacker.cookie), MISMATCH)
   // The login ended the session that was presented, as it should.
   await assertRefused(t, app, () => app.me(attacker.token, attacker.cookie), 'ERR_TOKEN_REVOKED')
+  await assertRefused(t, app, () => postRefresh(app, attacker), 'ERR_TOKEN_REVOKED')
+})
+
+test('G-07 a refresh token that an attacker planted beside the own fingerprint refreshes nothing', async (t) => {
+  const app = await openTestApp(t)
+  const [victim, attacker] = [await app.login('alice'), await app.login('mallory')]
+  const planted = { cookie: victim.cookie, refreshCookie: attacker.refreshCookie }
+  await assertRefused(t, app, () => postRefresh(app, planted), MISMATCH)
+  t.is((await postRefresh(app, victim)).status, 200)
 })
 
 test('G-08 sixty other cookies, or 15 KB of them, crash nothing and hide nothing', async (t) => {
@@ -203,6 +242,16 @@ test('G-08 sixty other cookies, or 15 KB of them, crash nothing and hide nothing
   const semicolons = ';'.repeat(14_000)
   await assertRefused(t, app, () => app.me(token, semicolons), MALFORMED)
   t.is((await app.me(token, cookie)).status, 200, 'the server is alive')
+})
+
+test('G-08 sixty other cookies, or 15 KB of them, crash no refresh and hide nothing from it', async (t) => {
+  const app = await openTestApp(t)
+  const login = await app.login()
+  const many = Array.from({ length: 60 }, (_, i) => `c${i}=${i}`).join('; ')
+  const fat = Array.from({ length: 15 }, (_, i) => `f${i}=${'x'.repeat(1000)}`).join('; ')
+  t.true([401, 431].includes((await postRefresh(app, { cookie: fat, refreshCookie: '' })).status))
+  await assertRefused(t, app, () => postRefresh(app, { cookie: ';'.repeat(14_000), refreshCookie: '' }), MALFORMED)
+  t.is((await postRefresh(app, { ...login, cookie: `${many}; ${login.cookie}` })).status, 200)
 })
 
 test('G-09 cookies named like prototype members or like patterns are ignored', async (t) => {

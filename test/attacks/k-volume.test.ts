@@ -2,7 +2,7 @@
 
 import test from 'ava'
 
-import { codesOf, openTestApp } from '../helpers/app.ts'
+import { codesOf, openTestApp, postRefresh, refreshHeaders } from '../helpers/app.ts'
 import { heapUsed } from '../helpers/cost.ts'
 import { sendRaw } from '../helpers/raw.ts'
 import { assertRefused } from '../helpers/refused.ts'
@@ -37,6 +37,28 @@ test('K-01 a body that hides its length is cut off at the same limit', async (t)
     `POST /auth/login HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n${head}\r\n${chunks}0\r\n\r\n`,
   )
   t.is(status, 413)
+})
+
+test('K-01 a refresh with a body that is too long, or hides how long it is, is refused and uses nothing up', async (t) => {
+  const app = await openTestApp(t)
+  const login = await app.login()
+  const { Cookie } = refreshHeaders(login)
+  const body = JSON.stringify({ scope: 'x'.repeat(8 * 2 ** 20) })
+  const response = await app.request('POST', '/auth/refresh', { 'Content-Type': 'application/json', Cookie }, body)
+  t.is(response.status, 413)
+  t.deepEqual(response.cookies, [])
+  const chunk = 'x'.repeat(64 * 1024)
+  const chunks = `${chunk.length.toString(16)}\r\n${chunk}\r\n`.repeat(4)
+  const head = `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nCookie: ${Cookie}\r\n`
+  const { status } = await sendRaw(
+    app.port,
+    'POST /auth/refresh HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n' +
+      `${head}\r\n${chunks}0\r\n\r\n`,
+  )
+  t.is(status, 413)
+  const next = await postRefresh(app, login)
+  t.is(next.status, 200)
+  t.regex(next.cookies[1] ?? '', /^__Secure-Refresh=[\w-]{22}\.1\./)
 })
 
 test('K-01 a header of 17 KB is refused with 431, a token over the limit with 401', async (t) => {
@@ -116,6 +138,24 @@ test.serial(
     t.deepEqual(app.errors, [])
   },
 )
+
+test('K-02 a flood of forged refresh tokens leaves the session alone and the log bounded', async (t) => {
+  const app = await openTestApp(t)
+  const login = await app.login()
+  app.seen.length = 0
+  for (let sent = 0; sent < 200; sent += 20) {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => {
+        const guess = String(sent + i).padStart(65, 'A')
+        const refreshCookie = `__Secure-Refresh=${login.sid}.0.${guess}`
+        return postRefresh(app, { cookie: login.cookie, refreshCookie })
+      }),
+    )
+    t.true(answers.every(({ status, cookies }) => status === 401 && cookies.length === 0))
+  }
+  t.deepEqual(codesOf(app.seen), Array<string>(FLOOD_LIMIT).fill('ERR_REFRESH_FORGED'))
+  t.is((await postRefresh(app, login)).status, 200)
+})
 
 test('K-02 a flood without tokens raises no event at all', async (t) => {
   const app = await openTestApp(t)
