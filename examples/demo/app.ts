@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { Router } from '@koa/router'
 import Koa from 'koa'
 import { type AuthState, createKeySet, createSessionKit, type EventName, generateKey } from 'koa-holdfast'
+import { lmdbStore } from 'koa-holdfast/store/lmdb'
 
-import { fileStore } from './file-store.ts'
 import { readIfThere, replaceFile } from './files.ts'
 import { createPage } from './page.ts'
 import { createPasswordCheck } from './users.ts'
@@ -25,6 +25,7 @@ export interface Demo {
 const LOGGED = [
   'sidejack',
   'session_created',
+  'session_renewed',
   'session_expired',
   'authn_login_fail',
   'authn_token_reuse',
@@ -45,15 +46,15 @@ export async function createDemo(options: {
 }): Promise<Demo> {
   const { origin, directory, log } = options
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const store = await fileStore(join(directory, 'store.json'))
+  const store = lmdbStore({ path: join(directory, 'store.lmdb') })
   const checkPassword = await createPasswordCheck(USERS)
   const kit = await createSessionKit({
     issuer: origin,
     keys: await createKeySet({ keys: [await loadKey(join(directory, 'key.json'))] }),
     store,
     async authenticate(ctx) {
-      const { username, password } = ctx.request.body
-      return (await checkPassword(username, password)) ? { sub: String(username) } : null
+      const { username, password, remember } = ctx.request.body
+      return (await checkPassword(username, password)) ? { sub: String(username), remember: remember === true } : null
     },
   })
   for (const name of LOGGED) kit.events.on(name, (event) => log(JSON.stringify({ event: name, ...event })))

@@ -23,7 +23,7 @@ const router = new Router()
 router.get('/me', kit.protect(), (ctx) => {
   ctx.body = { sub: ctx.state.auth.sub }
 })
-app.use(kit.routes()) // POST /auth/login, POST /auth/logout, the public keys
+app.use(kit.routes()) // POST /auth/login, /auth/refresh, /auth/logout, the device list, the public keys
 app.use(router.routes())
 
 app.listen(port, '127.0.0.1', () => {

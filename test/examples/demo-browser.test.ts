@@ -2,13 +2,14 @@
 // the page stays within its own policy.
 
 import test, { type ExecutionContext } from 'ava'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Cookie, Page } from 'playwright-core'
 
 import { launchChromium, reportMissingChromium } from '../helpers/chromium.ts'
 import { type Example, startExample, temporaryDirectory } from '../helpers/example.ts'
 import { type Owner } from '../helpers/http.ts'
 
 const COOKIE = '__Secure-Fgp'
+const REFRESH_COOKIE = '__Secure-Refresh'
 const COPIED = /^curl -i -H 'Authorization: Bearer ([\w.-]+)' (http:\/\/localhost:\d+)\/api\/me$/
 
 // One browser and one demo; each test has a browser context of its own.
@@ -73,8 +74,19 @@ async function visit(t: ExecutionContext, viewport = { width: 1200, height: 900 
   }
 }
 
+async function cookieOf(context: BrowserContext, name: string): Promise<Cookie | undefined> {
+  return (await context.cookies()).find((cookie) => cookie.name === name)
+}
+
+/** Reloads, and waits for the refresh that the page begins with. */
+async function reload(page: Page): Promise<void> {
+  const refreshed = page.waitForResponse('**/auth/refresh')
+  await page.reload()
+  await (await refreshed).finished()
+}
+
 test.serial(
-  'a login through the page leaves the cookie to the browser alone, and nothing in any storage',
+  'a login through the page leaves the cookies to the browser alone, and nothing in any storage',
   async (t) => {
     const visited = await visit(t)
     if (visited === undefined) return
@@ -88,18 +100,17 @@ test.serial(
     await page.getByLabel('Password').fill('wonderland')
     await page.getByLabel('Password').press('Enter')
     await page.getByText('Logged in as alice.').waitFor()
-    const cookies = await context.cookies()
-    t.is(cookies.length, 1)
-    const [cookie] = cookies
-    t.like(cookie, {
-      name: COOKIE,
-      domain: 'localhost',
-      path: '/',
-      httpOnly: true,
-      secure: true,
-      sameSite: 'Strict',
-    })
+    t.is((await context.cookies()).length, 2)
+    const [cookie, refreshCookie] = [await cookieOf(context, COOKIE), await cookieOf(context, REFRESH_COOKIE)]
+    for (const [one, path] of [
+      [cookie, '/'],
+      [refreshCookie, '/auth'],
+    ] as const) {
+      // Without "Remember me" it goes with the browser.
+      t.like(one, { domain: 'localhost', path, httpOnly: true, secure: true, sameSite: 'Strict', expires: -1 })
+    }
     t.regex(cookie?.value ?? '', /^[\w-]{43}$/)
+    t.regex(refreshCookie?.value ?? '', /^[\w-]{22}\.0\.[\w-]{65}$/)
 
     const seen = await page.evaluate(async () => ({
       cookie: document.cookie,
@@ -115,7 +126,10 @@ test.serial(
     const none = { cookie: '', local: 0, session: 0, databases: 0, caches: 0, name: '', globals: 0 }
     t.deepEqual(seen, { ...none, url: `${demo.url}/` })
     t.regex(await page.locator('#proof').innerText(), /^document\.cookie === ""/)
-    t.false((await page.content()).includes(cookie?.value ?? ''))
+    for (const secret of [cookie?.value ?? '', refreshCookie?.value.split('.')[2] ?? '']) {
+      t.true(secret.length >= 43)
+      t.false((await page.content()).includes(secret))
+    }
     const marked = await page.locator('#claims mark').innerText()
     const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(cookie?.value))
     t.true(marked.includes(`"fgp": "${Buffer.from(digest).toString('base64url')}"`), 'the marked claim is the digest')
@@ -145,7 +159,7 @@ test.serial('a token copied out of the page opens nothing, and logging out ends 
   await page.getByText('Copied.').waitFor()
   const [, token = '', origin] = COPIED.exec(await page.evaluate(() => navigator.clipboard.readText())) ?? []
   t.is(origin, demo.url)
-  const [cookie] = await context.cookies()
+  const cookie = await cookieOf(context, COOKIE)
   const pair = { Authorization: `Bearer ${token}`, Cookie: `${COOKIE}=${cookie?.value}` }
   t.is((await demo.request('GET', '/api/me', { Authorization: pair.Authorization })).status, 401)
   await demo.line((line) => line.includes('"event":"sidejack"') && line !== inPage)
@@ -163,20 +177,75 @@ test.serial('a token copied out of the page opens nothing, and logging out ends 
   t.deepEqual(await complaints(), [])
 })
 
-test.serial('logging in as someone else ends the session before, and reloading forgets the token', async (t) => {
-  const visited = await visit(t)
-  if (visited === undefined) return
-  const { page, click, complaints } = visited
-  await click('Log in as alice')
-  await page.getByText('Logged in as alice.').waitFor()
-  await click('Log in as bob')
-  await page.getByText('Logged in as bob.').waitFor()
-  await demo.line((line) => line.startsWith('{"event":"session_expired","sub":"alice"') && line.includes('"login"'))
-  await page.reload()
-  t.is(await page.locator('#who').innerText(), 'Nobody is logged in.')
-  t.true(await page.getByRole('button', { name: 'Log out' }).isDisabled())
-  t.deepEqual(await complaints(), [])
-})
+test.serial(
+  'logging in as someone else ends the session before, and a reload forgets the token but not the session',
+  async (t) => {
+    const visited = await visit(t)
+    if (visited === undefined) return
+    const { context, page, answer, click, complaints } = visited
+    await click('Log in as alice')
+    await page.getByText('Logged in as alice.').waitFor()
+    await click('Log in as bob')
+    await page.getByText('Logged in as bob.').waitFor()
+    await demo.line((line) => line.startsWith('{"event":"session_expired","sub":"alice"') && line.includes('"login"'))
+    const before = await context.cookies()
+    await reload(page)
+    await page.getByText('Logged in as bob.').waitFor()
+    const after = await context.cookies()
+    t.is(after.length, 2)
+    for (const { name, value } of after) t.not(value, before.find((one) => one.name === name)?.value, name)
+    await demo.line((line) => line.startsWith('{"event":"session_renewed","sub":"bob"'))
+    await click('Call /api/me')
+    t.regex(await answer('call-answer'), /^200 OK\s+\{\s+"sub": "bob"/)
+
+    await click('Log out')
+    await page.getByText('Logged out.').waitFor()
+    await reload(page)
+    t.is(await page.locator('#who').innerText(), 'Nobody is logged in.')
+    t.true(await page.getByRole('button', { name: 'Log out', exact: true }).isDisabled())
+    t.deepEqual(await complaints(), [])
+  },
+)
+
+test.serial(
+  'tabs that refresh at the same time stay logged in, and a session is ended from another browser',
+  async (t) => {
+    const [here, there] = [await visit(t), await visit(t)]
+    if (here === undefined || there === undefined) return
+    for (const { click, page } of [here, there]) {
+      await click('Log in as bob')
+      await page.getByText('Logged in as bob.').waitFor()
+    }
+    const tab = await there.context.newPage()
+    await tab.goto(demo.url)
+    await tab.getByText('Logged in as bob.').waitFor()
+    const tabs = [there.page, tab]
+    for (let i = 0; i < 3; i += 1) {
+      const answers = tabs.map((one) => one.waitForResponse('**/auth/refresh'))
+      for (const one of tabs) await one.getByRole('button', { name: 'Refresh now' }).click()
+      for (const answer of answers) t.is((await answer).status(), 200)
+    }
+    await there.click('Call /api/me')
+    t.regex(await there.answer('call-answer'), /^200 OK/)
+
+    const { page } = here
+    await here.click('Refresh now')
+    await page.getByRole('listitem').nth(1).waitFor()
+    t.is(await page.getByRole('listitem').filter({ hasText: '(this one)' }).count(), 1)
+    await here.click('Log out there')
+    await page.getByText('That session has ended.').waitFor()
+    await demo.line((line) => line.startsWith('{"event":"session_expired","sub":"bob"') && line.includes('DELETE'))
+    for (const one of tabs) {
+      await one.getByRole('button', { name: 'Call /api/me' }).click()
+      await one.locator('#call-answer[data-state=out]').waitFor()
+    }
+    await here.click('Call /api/me')
+    t.regex(await here.answer('call-answer'), /^200 OK/)
+    await here.click('Log out')
+    await page.getByText('Logged out.').waitFor()
+    for (const { complaints } of [here, there]) t.deepEqual(await complaints(), [])
+  },
+)
 
 test.serial('the page fits 360 pixels, works by keyboard, and says its answers aloud', async (t) => {
   const visited = await visit(t, { width: 360, height: 800 })
@@ -193,7 +262,7 @@ test.serial('the page fits 360 pixels, works by keyboard, and says its answers a
   await page.keyboard.press('Enter')
   await answer('call-answer')
   t.is(await page.getByRole('status').filter({ hasText: '200 OK' }).count(), 1)
-  await page.getByRole('button', { name: 'Log out' }).press('Enter')
+  await page.getByRole('button', { name: 'Log out', exact: true }).press('Enter')
   await page.getByText('Logged out.').waitFor()
   t.is(await page.locator(':focus').innerText(), 'Try the old token', 'the focus does not stay on a disabled button')
   t.true(await page.evaluate(() => document.documentElement.scrollWidth <= 360))

@@ -41,6 +41,22 @@ function both({ token, cookie }: Pair): Record<string, string> {
   return { Authorization: `Bearer ${token}`, Cookie: cookie }
 }
 
+/** Both cookies of a login, as a browser keeps them. */
+function cookiesOf({ response }: Pick<Pair, 'response'>): string {
+  return response.cookies.map((line) => line.split(';')[0]).join('; ')
+}
+
+/** The secret part of its refresh token. */
+function refreshSecretOf({ response }: Pick<Pair, 'response'>): string {
+  const [, secret = ''] = /^__Secure-Refresh=[\w-]{22}\.\d+\.([\w-]{65});/.exec(response.cookies[1] ?? '') ?? []
+  return secret
+}
+
+function refresh(to: Example, pair: Pick<Pair, 'response'>, headers: Record<string, string> = {}): Promise<Response> {
+  const from = { 'Sec-Fetch-Site': 'same-origin', ...headers }
+  return to.request('POST', '/auth/refresh', { Cookie: cookiesOf(pair), ...from })
+}
+
 /** The events that it printed. */
 function eventsOf(lines: readonly string[]): Record<string, unknown>[] {
   return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -103,6 +119,7 @@ test.serial('what the demo prints names sessions, and holds neither half of a pa
   const printed = demo.lines.length
   const pair = await demo.login('bob', 'builder')
   await demo.request('GET', '/api/me', { Authorization: `Bearer ${pair.token}` })
+  t.is((await refresh(demo, pair)).status, 200)
   await demo.request('POST', '/auth/login', JSON_TYPE, '{"username":"bob","password":"a mistyped password"}')
   await demo.request('POST', '/auth/logout', both(pair))
   await demo.request('GET', '/api/me', both(pair))
@@ -114,12 +131,14 @@ test.serial('what the demo prints names sessions, and holds neither half of a pa
     [
       ['session_created', sid],
       ['sidejack', sid],
+      ['session_renewed', sid],
       ['authn_login_fail', undefined],
       ['session_expired', sid],
       ['authn_token_reuse', sid],
     ],
   )
-  const secrets = [pair.cookie.split('=')[1] ?? '', pair.token.split('.')[2] ?? '', 'builder', 'a mistyped password']
+  const halves = [pair.cookie.split('=')[1] ?? '', pair.token.split('.')[2] ?? '']
+  const secrets = [...halves, refreshSecretOf(pair), 'builder', 'a mistyped password']
   for (const secret of secrets) t.false(secret === '' || lines.join('\n').includes(secret), secret)
 })
 
@@ -140,26 +159,34 @@ test('a restart keeps the session, its data, the key and what was revoked; a kil
   t.is((await second.request('GET', '/.well-known/jwks.json')).text, jwks.text)
   const me = await second.request('GET', '/api/me', both(kept))
   t.deepEqual([me.status, me.json['sub'], me.json['visits']], [200, 'alice', 2])
+  const next = await refresh(second, kept)
+  t.is(next.status, 200)
   t.is((await second.request('GET', '/api/me', { Authorization: `Bearer ${kept.token}` })).status, 401)
   t.is((await second.request('GET', '/api/me', both(ended))).status, 401)
   t.regex(await second.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"bob"/)
+  t.is((await refresh(second, ended)).status, 401)
   t.is((await second.request('POST', '/auth/logout', both(kept))).status, 204)
   await second.stop('SIGKILL')
 
   const third = await startDemo(t, data, port)
   t.is((await third.request('GET', '/api/me', both(kept))).status, 401)
+  t.is((await refresh(third, { response: next })).status, 401)
   t.regex(await third.line((line) => line.includes('authn_token_reuse')), /"code":"ERR_TOKEN_REVOKED","sub":"alice"/)
 })
 
-test.serial('key and data are for their owner only, and hold no fingerprint and no token', async (t) => {
+test.serial('key and data are for their owner only, and hold no fingerprint and no token of either kind', async (t) => {
   const pair = await demo.login('alice', 'wonderland')
-  t.deepEqual((await readdir(directory)).sort(), ['key.json', 'store.json'])
-  for (const file of ['key.json', 'store.json']) t.is((await stat(join(directory, file))).mode & 0o777, 0o600, file)
+  const files = ['key.json', 'store.lmdb', 'store.lmdb-lock']
+  t.deepEqual((await readdir(directory)).sort(), files)
+  for (const file of files) t.is((await stat(join(directory, file))).mode & 0o777, 0o600, file)
   t.is((await stat(directory)).mode & 0o777, 0o700)
-  const data = await readFile(join(directory, 'store.json'), 'utf8')
+  const data = await readFile(join(directory, 'store.lmdb'), 'latin1')
   t.true(data.includes(String(pair.response.json['sid'])))
   t.false(data.includes(pair.cookie.split('=')[1] ?? ''))
   t.false(data.includes(pair.token))
+  const secret = refreshSecretOf(pair)
+  t.is(secret.length, 65)
+  for (const part of [secret, secret.slice(0, 22), secret.slice(22)]) t.false(data.includes(part))
 })
 
 test.serial('the public key and the metadata are there for everyone, the private key for nobody', async (t) => {
@@ -220,7 +247,7 @@ test.serial('IS-16 an unknown user costs exactly as much hashing as a known one'
 })
 
 test.serial(
-  'CK-24 every cookie that the demo sets is Secure, HttpOnly and SameSite=Strict, and there is only one name',
+  'CK-24 every cookie that the demo sets is Secure, HttpOnly and SameSite=Strict, and there are only the two names',
   async (t) => {
     const pair = await demo.login('alice', 'wonderland')
     const replaced = await demo.request(
@@ -237,16 +264,24 @@ test.serial(
       await demo.request('GET', '/api/me', both(pair)),
       await demo.request('POST', '/auth/logout', both(pair)),
       await demo.request('POST', '/auth/logout', { Authorization: 'Bearer x' }),
+      await refresh(demo, await demo.login('bob', 'builder')),
+      await refresh(demo, pair),
       await demo.request('GET', '/nothing'),
     ]
-    const cookies = answers.flatMap((answer) => answer.cookies)
-    t.is(cookies.length, 4)
-    for (const cookie of cookies) {
-      const [pairOfCookie, ...attributes] = cookie.split('; ')
-      t.regex(pairOfCookie ?? '', /^__Secure-Fgp=[\w-]*$/)
-      for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Strict', 'Path=/'])
-        t.true(attributes.includes(attribute))
-      t.false(attributes.some((attribute) => attribute.startsWith('Domain')))
+    // Two logins, two logouts and one refresh; nothing else sets any.
+    t.deepEqual(
+      answers.map(({ cookies }) => cookies.length),
+      [2, 2, 0, 0, 0, 2, 2, 2, 0, 0],
+    )
+    for (const { cookies } of answers.filter((answer) => answer.cookies.length > 0)) {
+      const [fingerprint = [], refreshToken = []] = cookies.map((cookie) => cookie.split('; '))
+      t.regex(fingerprint[0] ?? '', /^__Secure-Fgp=[\w~-]*$/)
+      t.regex(refreshToken[0] ?? '', /^__Secure-Refresh=[\w.-]*$/)
+      t.true(fingerprint.includes('Path=/') && refreshToken.includes('Path=/auth'))
+      for (const attributes of [fingerprint, refreshToken]) {
+        for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Strict']) t.true(attributes.includes(attribute))
+        t.false(attributes.some((attribute) => attribute.startsWith('Domain')))
+      }
     }
   },
 )
@@ -293,13 +328,37 @@ test.serial('the page is three files and nothing else of the disk, under a polic
   t.deepEqual([head.status, head.text], [200, ''])
 })
 
-test.serial('a page of another site can neither log in nor log out', async (t) => {
+test.serial('a page of another site can neither log in nor refresh nor log out', async (t) => {
   const pair = await demo.login('alice', 'wonderland')
   const body = '{"username":"bob","password":"builder"}'
   for (const foreign of [{ Origin: 'https://evil.example' }, { 'Sec-Fetch-Site': 'cross-site' }]) {
     t.is((await demo.request('POST', '/auth/login', { ...JSON_TYPE, ...foreign }, body)).status, 403)
-    t.is((await demo.request('POST', '/auth/logout', { ...both(pair), ...foreign })).status, 403)
+    for (const proof of [both(pair), { Cookie: cookiesOf(pair) }]) {
+      t.is((await demo.request('POST', '/auth/logout', { ...proof, ...foreign })).status, 403)
+    }
+    const refused = await demo.request('POST', '/auth/refresh', { Cookie: cookiesOf(pair), ...foreign })
+    t.deepEqual([refused.status, refused.cookies], [403, []])
+    t.is((await demo.request('DELETE', '/auth/sessions?all=true', { ...both(pair), ...foreign })).status, 403)
   }
+  t.is((await demo.request('GET', '/api/me', both(pair))).status, 200)
+  t.is((await refresh(demo, pair)).status, 200)
+})
+
+test.serial('the list of sessions names the own ones, and the demo remembers whom it was told to', async (t) => {
+  const pair = await demo.login('alice', 'wonderland')
+  const body = '{"username":"alice","password":"wonderland","remember":true}'
+  const remembered = await demo.request('POST', '/auth/login', { ...JSON_TYPE, 'User-Agent': 'Elsewhere/1' }, body)
+  for (const cookie of remembered.cookies) t.regex(cookie, /; Max-Age=604800;/)
+  for (const cookie of pair.response.cookies) t.false(cookie.includes('Max-Age'), 'these go with the browser')
+  const list = (await demo.request('GET', '/auth/sessions', both(pair))).json as unknown as Record<string, unknown>[]
+  t.like(
+    list.find(({ sid }) => sid === remembered.json['sid']),
+    { current: false, user_agent: 'Elsewhere/1' },
+  )
+  t.is(list.filter(({ current }) => current).length, 1)
+  const path = `/auth/sessions/${String(remembered.json['sid'])}`
+  t.is((await demo.request('DELETE', path, both(pair))).status, 204)
+  t.is((await refresh(demo, { response: remembered })).status, 401)
   t.is((await demo.request('GET', '/api/me', both(pair))).status, 200)
 })
 
@@ -316,13 +375,13 @@ test('a taken port is one clear line, and the data are not touched', async (t) =
 test('what is wrong at the start is one line: the port, the data, the key', async (t) => {
   const data = await temporaryDirectory(t)
   await mkdir(join(data, 'store'))
-  await writeFile(join(data, 'store', 'store.json'), '{"session":[{"key":"half a rec')
+  await writeFile(join(data, 'store', 'store.lmdb'), '{"session":[{"key":"half a rec')
   await mkdir(join(data, 'key'))
   await writeFile(join(data, 'key', 'key.json'), '{"kty":"EC"}')
   const cases = [
     [{ PORT: 'abc', DATA_DIR: data }, /^PORT: expected 0 to 65535, got 'abc'\n$/],
     [{ PORT: '65536', DATA_DIR: data }, /^PORT: expected 0 to 65535, got '65536'\n$/],
-    [{ PORT: '0', DATA_DIR: join(data, 'store') }, /^\S+store\.json is damaged: [^\n]+\n$/],
+    [{ PORT: '0', DATA_DIR: join(data, 'store') }, /^path: '\S+store\.lmdb' is no LMDB file; [^\n]+\n$/],
     [{ PORT: '0', DATA_DIR: join(data, 'key') }, /^key: [^\n]+\n$/],
   ] as const
   const exits = cases.map(async ([environment, expected]) => {
@@ -342,6 +401,10 @@ test('an interrupt ends the demo cleanly, even twice and with a request left hal
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
   // An answer on a later connection: by then the first is accepted.
   await mine.request('GET', '/')
+  const { status } = await mine.request('POST', '/auth/refresh', {
+    ...{ Cookie: '__Secure-Refresh=none', 'Sec-Fetch-Site': 'same-origin' },
+  })
+  t.is(status, 401)
   const stopped = mine.stop('SIGINT')
   await mine.stop('SIGINT')
   const { code, signal, stderr } = await stopped

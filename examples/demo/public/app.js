@@ -1,10 +1,15 @@
 // The demo page. The token is in a variable of this module and nowhere else: no storage, no URL, no global.
-// Reloading the page forgets it. The cookie never comes into this file at all; that is the point.
+// Reloading the page forgets it, and a refresh brings a new one. The cookies never come into this file at all; that is
+// the point.
 
 const COOKIE = '__Secure-Fgp'
+/** How long before its end a token is replaced. */
+const EARLY_MS = 60_000
 
 /** The access token of whoever is logged in. */
 let token
+/** When it is to be replaced. */
+let refreshAt
 /** The token of the session that was last logged out. */
 let oldToken
 
@@ -76,15 +81,99 @@ function showProof() {
 }
 
 /** Brings everything that depends on being logged in up to date. */
-function refresh(message) {
+function update(message) {
   find('who').textContent = message
-  for (const id of ['call', 'alone', 'copy', 'logout']) find(id).disabled = token === undefined
+  for (const id of ['call', 'alone', 'copy', 'logout', 'refresh']) find(id).disabled = token === undefined
   find('old').disabled = oldToken === undefined
+  showCountdown()
+  void showSessions()
+}
+
+/** Takes a new token into use. */
+function adopt(answer) {
+  const { access_token: fresh, expires_in: seconds } = JSON.parse(answer.body)
+  token = fresh
+  refreshAt = Date.now() + Math.max(seconds * 1000 - EARLY_MS, 1000)
+  const claims = decodeClaims(token)
+  showLines(find('claims'), JSON.stringify(claims, null, 2), (line) => line.startsWith('  "fgp"'))
+  showProof()
+  showLines(find('digest'), `SHA-256: ${JSON.stringify(claims.fgp)}`, () => true)
+  const until = new Date(claims.exp * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+  find('who').dataset.state = 'in'
+  update(`Logged in as ${claims.sub}. The token is good until ${until}.`)
+}
+
+/** Forgets the session, however it ended. */
+function forget(message) {
+  oldToken = token
+  token = undefined
+  refreshAt = undefined
+  for (const id of ['claims', 'proof', 'digest']) find(id).textContent = 'Gone. Log in to see it again.'
+  find('copied').textContent = ''
+  find('who').dataset.state = 'none'
+  update(message)
+}
+
+/** Trades the pair for the next one; one tab after the other, so that each sends the newest cookie. */
+async function refresh() {
+  const wasIn = token !== undefined
+  refreshAt = undefined
+  const answer = await navigator.locks.request('refresh', () => send('/auth/refresh', { method: 'POST', json: {} }))
+  if (answer.ok) adopt(answer)
+  else if (answer.status === 401) wasIn && forget('The session has ended.')
+  else refreshAt = Date.now() + 5000
+}
+
+function showCountdown() {
+  const seconds = refreshAt && Math.max(Math.round((refreshAt - Date.now()) / 1000), 0)
+  const [minutes, rest] = [Math.floor(seconds / 60), String(seconds % 60).padStart(2, '0')]
+  find('countdown').textContent = refreshAt ? `Next refresh in ${minutes}:${rest}` : 'No session to refresh.'
+  if (seconds === 0) void refresh()
+}
+
+/** A name that people know: the browser's, as far as its user agent tells. */
+function nameOf(userAgent = 'unknown') {
+  const known = [/Edg\//, /Firefox\//, /Chrom(?:e|ium)\//, /Safari\//, /^curl\//]
+  const names = ['Edge', 'Firefox', 'Chrome', 'Safari', 'curl']
+  return names[known.findIndex((one) => one.test(userAgent))] ?? userAgent.slice(0, 40)
+}
+
+async function showSessions() {
+  const answer = token ? await send('/auth/sessions', { bearer: token }) : { ok: true, body: '[]' }
+  if (!answer.ok) return
+  const sessions = JSON.parse(answer.body)
+  find('others').disabled = sessions.length < 2
+  find('sessions').replaceChildren(...sessions.map(createItem))
+}
+
+function createItem({ sid, current, created, last_used: used, user_agent: agent }) {
+  const item = document.createElement('li')
+  const name = document.createElement('b')
+  const times = document.createElement('span')
+  const time = (seconds) => new Date(seconds * 1000).toLocaleTimeString()
+  name.textContent = `${nameOf(agent)}${current ? ' (this one)' : ''}`
+  times.textContent = `since ${time(created)}, last refreshed ${time(used)}`
+  item.append(name, times)
+  if (!current) {
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.textContent = 'Log out there'
+    button.addEventListener('click', () => endSessions(`/auth/sessions/${sid}`, 'That session has ended.'))
+    item.append(button)
+  }
+  return item
+}
+
+async function endSessions(path, message) {
+  const answer = await send(path, { method: 'DELETE', bearer: token })
+  find('sessions-note').textContent = answer.ok ? message : answer.summary
+  await showSessions()
 }
 
 async function logIn(username, password) {
+  const remember = find('remember').checked
   // With the token of whoever is logged in, the server ends that session first.
-  const answer = await send('/auth/login', { method: 'POST', bearer: token, json: { username, password } })
+  const answer = await send('/auth/login', { method: 'POST', bearer: token, json: { username, password, remember } })
   find('who').dataset.state = answer.ok ? 'in' : 'out'
   if (!answer.ok) {
     find('who').textContent =
@@ -93,27 +182,16 @@ async function logIn(username, password) {
         : answer.summary
     return
   }
-  token = JSON.parse(answer.body).access_token
   oldToken = undefined
-  const claims = decodeClaims(token)
-  showLines(find('claims'), JSON.stringify(claims, null, 2), (line) => line.startsWith('  "fgp"'))
-  showProof()
-  showLines(find('digest'), `SHA-256: ${JSON.stringify(claims.fgp)}`, () => true)
   for (const id of ['call-answer', 'alone-answer', 'old-answer']) clearAnswer(id)
-  const until = new Date(claims.exp * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
-  refresh(`Logged in as ${claims.sub}. The token is good until ${until}.`)
+  adopt(answer)
 }
 
 async function logOut() {
   const answer = await send('/auth/logout', { method: 'POST', bearer: token })
   showAnswer('old-answer', answer)
   if (!answer.ok) return
-  oldToken = token
-  token = undefined
-  for (const id of ['claims', 'proof', 'digest']) find(id).textContent = 'Gone. Log in to see it again.'
-  find('copied').textContent = ''
-  find('who').dataset.state = 'none'
-  refresh('Logged out.')
+  forget('Logged out.')
   find('old').focus()
 }
 
@@ -138,6 +216,8 @@ for (const button of document.querySelectorAll('[data-username]')) {
     find('login').requestSubmit()
   })
 }
+find('refresh').addEventListener('click', refresh)
+find('others').addEventListener('click', () => endSessions('/auth/sessions', 'Every other session has ended.'))
 find('call').addEventListener('click', async () => showAnswer('call-answer', await send('/api/me', { bearer: token })))
 find('alone').addEventListener('click', async () =>
   showAnswer('alone-answer', await send('/api/me', { bearer: token, credentials: 'omit' })),
@@ -145,3 +225,7 @@ find('alone').addEventListener('click', async () =>
 find('copy').addEventListener('click', copyAsCurl)
 find('logout').addEventListener('click', logOut)
 find('old').addEventListener('click', async () => showAnswer('old-answer', await send('/api/me', { bearer: oldToken })))
+
+// After a reload the cookies are still there; without a session this is refused, and nothing is lost.
+void refresh()
+setInterval(() => refreshAt && showCountdown(), 1000)
