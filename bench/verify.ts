@@ -5,8 +5,10 @@ import { jwtVerify } from 'jose'
 import { createKeySet, memoryStore } from 'koa-holdfast'
 
 import { createRevocationList } from '../src/revocation.ts'
-import { createSessions } from '../src/sessions.ts'
+import { createSessions } from '../src/session/sessions.ts'
+import { createIssuer } from '../src/session/issue.ts'
 import { createEvents } from '../src/events.ts'
+import { createOutbox } from '../src/outbox.ts'
 import { createVerifier } from '../src/verifier.ts'
 
 const BATCH = 192
@@ -20,22 +22,34 @@ const settings = {
   clockTolerance: 0,
   maxLifetime: 3600,
   lifetime: 900,
-  absolute: 28_800,
+  limits: { absolute: 28_800, idle: 1800 },
+  rememberedLimits: { absolute: 28_800, idle: 1800 },
+  maxSessions: Infinity,
+  onMaxSessions: 'evict',
+  isPersistent: true,
+  grace: 10,
   maxBytes: 8192,
   clock: Date.now,
+  steadyClock: Date.now,
 } as const
 
 const keys = await createKeySet()
 const store = memoryStore()
-const revocations = await createRevocationList({ ...settings, store, retention: 3605 })
+const outbox = createOutbox(Date.now)
+const revocations = await createRevocationList({ ...settings, store, retention: 3605, maxStaleness: 5, outbox })
+const signer = createIssuer({ ...settings, keys, revocations })
 const events = createEvents(Date.now)
-const sessions = createSessions({ ...settings, keys, store, revocations, events })
-const verifier = createVerifier({ ...settings, keys, revocations })
-const { accessToken, fingerprint } = await sessions.start({ sub: 'alice', claims: { roles: ['reader'] } })
+const sessions = createSessions({ ...settings, issuer: signer, store, revocations, events, outbox })
+const verifier = createVerifier({ ...settings, keys, revocations, typ: 'at+jwt' })
+const started = await sessions.start({ sub: 'alice', claims: { roles: ['reader'] } }, { replaces: [] })
+const {
+  access: { token: accessToken },
+  fingerprints,
+} = started
 const key = keys.active?.verifyingKey
 if (key === undefined) throw new Error('the key set has no active key')
 
-const verifyKit = (): Promise<unknown> => verifier.verify({ token: accessToken, fingerprints: [fingerprint] })
+const verifyKit = (): Promise<unknown> => verifier.verify({ token: accessToken, fingerprints })
 const verifyJose = (): Promise<unknown> =>
   jwtVerify(accessToken, key, { algorithms: ['ES256'], issuer, audience: issuer, typ: 'at+jwt' })
 

@@ -1,0 +1,141 @@
+// How long it takes from a revocation in one process until another process refuses: idle, and at 5,000 revocations a
+// second, beside the least that Redis needs for it, XADD in one process and XREAD in the other, in the same run.
+//
+// npm run bench:fleet
+
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+import { createClient } from '@redis/client'
+
+import { createOutbox } from '../src/outbox.ts'
+import { createRevocationList, type RevocationList } from '../src/revocation.ts'
+import { redisStore } from '../src/store/redis.ts'
+import { startRedis } from '../test/helpers/redis.ts'
+
+const STREAM = 'bare'
+const SAMPLES = 1000
+/** So many of one way, then so many of the other. */
+const BLOCK = 100
+const LOAD = 5000
+
+/** The same clock in both processes, in milliseconds with fractions. */
+const now = (): number => performance.timeOrigin + performance.now()
+
+async function connect(port: number): Promise<ReturnType<typeof createClient>> {
+  const client = createClient({ socket: { host: '127.0.0.1', port } })
+  client.on('error', () => {})
+  return client.connect() as Promise<ReturnType<typeof createClient>>
+}
+
+async function openList(client: ReturnType<typeof createClient>): Promise<RevocationList> {
+  return createRevocationList({
+    ...{ issuer: 'https://app.example', clock: Date.now, retention: 3600, clockTolerance: 0, maxStaleness: 5 },
+    ...{ store: redisStore({ client }), outbox: createOutbox(Date.now) },
+  })
+}
+
+/** Process B: says when it heard of what. */
+async function listen(port: number): Promise<void> {
+  const client = await connect(port)
+  const list = await openList(client)
+  list.watch((_kind, name) => {
+    if (name.startsWith('sample')) process.send?.({ name, heard: now() })
+  })
+  process.send?.({ name: 'ready', heard: 0 })
+  const reader = client.duplicate()
+  await reader.connect()
+  let last = '$'
+  for (;;) {
+    const answer = (await reader.sendCommand(['XREAD', 'BLOCK', '500', 'STREAMS', STREAM, last])) as Answer
+    for (const [id, [, name]] of answer?.[0]?.[1] ?? []) {
+      last = id
+      if (name.startsWith('sample')) process.send?.({ name, heard: now() })
+    }
+  }
+}
+
+type Answer = readonly (readonly [string, readonly (readonly [string, readonly [string, string]])[]])[] | null
+
+interface Phase {
+  readonly label: string
+  /** Revocations a second beside those that are measured. */
+  readonly load: number
+}
+
+async function measure(): Promise<void> {
+  const redis = await startRedis({ appendonly: 'no' })
+  const child = fork(fileURLToPath(import.meta.url), ['listen', String(redis.port)], { execArgv: ['--import=tsx'] })
+  const heard = new Map<string, (time: number) => void>()
+  child.on('message', ({ name, heard: time }: { name: string; heard: number }) => heard.get(name)?.(time))
+  await once(child, 'message')
+  const client = await connect(redis.port)
+  const list = await openList(client)
+  const ways = {
+    'the kit': (name: string) => list.add({ sid: name }),
+    'XADD → XREAD': (name: string) => client.sendCommand(['XADD', STREAM, 'MAXLEN', '~', '10000', '*', 'sid', name]),
+  } as const
+
+  for (const { label, load } of [
+    { label: 'idle', load: 0 },
+    { label: `at ${LOAD} a second`, load: LOAD },
+  ] satisfies Phase[]) {
+    const times: Record<string, number[]> = { 'the kit': [], 'XADD → XREAD': [] }
+    for (let block = 0; block < SAMPLES / BLOCK; block += 1) {
+      for (const [way, send] of Object.entries(ways)) {
+        const stop = startLoad(load, send)
+        await wait(50)
+        for (let i = 0; i < BLOCK; i += 1) {
+          const name = `sample-${label}-${way}-${block}-${i}`
+          const arrived = new Promise<number>((resolve) => heard.set(name, resolve))
+          const began = now()
+          const [, time] = await Promise.all([send(name), arrived])
+          times[way]?.push(time - began)
+          heard.delete(name)
+          await wait(1)
+        }
+        await stop()
+      }
+    }
+    report(label, times)
+  }
+  list.close()
+  child.kill('SIGKILL')
+  client.destroy()
+  await redis.close()
+}
+
+/** Sends so many a second until it is stopped, in small batches. */
+function startLoad(perSecond: number, send: (name: string) => Promise<unknown>): () => Promise<void> {
+  if (perSecond === 0) return async () => {}
+  const pending: Promise<unknown>[] = []
+  const began = now()
+  let sent = 0
+  const timer = setInterval(() => {
+    for (; sent < ((now() - began) / 1000) * perSecond; sent += 1) pending.push(send(`load-${began}-${sent}`))
+  }, 1)
+  return async () => {
+    clearInterval(timer)
+    await Promise.all(pending)
+  }
+}
+
+function report(label: string, times: Readonly<Record<string, readonly number[]>>): void {
+  console.log(`\n${label}, ${SAMPLES} samples, ms`)
+  const rows = Object.entries(times).map(([way, all]) => {
+    const sorted = all.toSorted((a, b) => a - b)
+    const at = (share: number): number => sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0
+    return { way, p50: at(0.5), p99: at(0.99), max: at(1) }
+  })
+  for (const { way, p50, p99, max } of rows) {
+    console.log(`${way.padEnd(14)} p50 ${p50.toFixed(2)}  p99 ${p99.toFixed(2)}  max ${max.toFixed(2)}`)
+  }
+  const [ours, bare] = rows
+  if (ours === undefined || bare === undefined) return
+  console.log(`ratio          p50 ${(ours.p50 / bare.p50).toFixed(2)}  p99 ${(ours.p99 / bare.p99).toFixed(2)}`)
+}
+
+if (process.argv[2] === 'listen') await listen(Number(process.argv[3]))
+else await measure()
