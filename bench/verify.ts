@@ -21,6 +21,8 @@ const settings = {
   format: 'base64url',
   clockTolerance: 0,
   maxLifetime: 3600,
+  requiredClaims: ['sid'],
+  binding: 'required',
   lifetime: 900,
   limits: { absolute: 28_800, idle: 1800 },
   rememberedLimits: { absolute: 28_800, idle: 1800 },

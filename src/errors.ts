@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'ERR_TOKEN_OVERSIZE'
   | 'ERR_TRANSPORT_INSECURE'
   | 'ERR_KEY_REVOKED'
+  | 'ERR_KEYS_UNAVAILABLE'
   | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_REVOCATIONS_STALE'
   | 'ERR_UNEXPECTED'
@@ -206,6 +207,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     error: 'temporarily_unavailable',
     event: 'key_revoked_in_use',
     message: 'The signing key is revoked: build the kit with another one',
+  },
+  ERR_KEYS_UNAVAILABLE: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    event: 'keys_unavailable',
+    message: "The issuer's public keys cannot be fetched, and none that are young enough are at hand",
   },
   ERR_STORE_UNAVAILABLE: {
     status: 503,

@@ -110,6 +110,8 @@ export interface SessionEvents {
   key_revoked_in_use: Refusal
   /** The store failed. */
   store_unavailable: Refusal
+  /** Public keys that are not at hand could not be fetched. */
+  keys_unavailable: Refusal
 }
 
 /** The name of an event. Its diagnostics channel is `koa-holdfast:` and that name. */

@@ -23,7 +23,8 @@ export type RevocationTarget =
 export interface RevocableToken {
   readonly iss: string
   readonly jti: string
-  readonly sid: string
+  /** Not every issuer has sessions. */
+  readonly sid?: string
   readonly sub: string
   readonly kid: string
   readonly iat: Seconds
@@ -139,7 +140,7 @@ export async function createRevocationList(options: {
     // Without the exact time a token counts as issued at the start of its second: it is refused rather than missed.
     const issued = token.iat_ms ?? Math.floor(token.iat) * 1000
     return (
-      entries.has(prefixes.sid, token.sid) ||
+      (token.sid !== undefined && entries.has(prefixes.sid, token.sid)) ||
       entries.has(prefixes.jti, token.jti) ||
       issued <= cutoffOf(token.sub) ||
       entries.has(prefixes.kid, token.kid)

@@ -2,8 +2,7 @@
 
 import { type ErrorSubject, isSessionError, SessionError } from './errors.ts'
 import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from './fingerprint.ts'
-import type { Key } from './keys/key.ts'
-import type { KeySet } from './keys/key-set.ts'
+import type { KeySource } from './keys/key-set.ts'
 import type { RevocationList } from './revocation.ts'
 import type { Clock, Seconds } from './time.ts'
 import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from './token/claims.ts'
@@ -53,9 +52,11 @@ export interface Verifier {
 
 /** What a verifier needs. */
 export interface VerifierOptions extends ClaimRules {
-  readonly keys: Pick<KeySet, 'get'>
+  readonly keys: KeySource
   readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
+  /** Which tokens must come with their fingerprint: all, those that name one, or none. */
+  readonly binding: 'required' | 'if-present' | 'none'
   /** The `typ` of the tokens it takes, and no others. */
   readonly typ: string
   readonly maxBytes: number
@@ -65,26 +66,23 @@ export interface VerifierOptions extends ClaimRules {
 
 /** Makes a verifier. */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { keys, revocations, format, clock } = options
+  const { keys, revocations, format, binding, clock } = options
   const { claim, digest } = FINGERPRINT_FORMATS[format]
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
   async function authenticate(token: string): Promise<Auth> {
     const parsed = parseToken(token, options)
-    const key = findKey(parsed.kid)
+    const key = await keys.get(parsed.kid)
+    if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
     await verifySignature(parsed, key)
     const claims = assertClaims(parsed.payload, options)
-    const fingerprint = parsed.payload[claim]
-    if (typeof fingerprint !== 'string' || !digest.test(fingerprint)) {
-      throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
-    }
+    if (!isDigest(parsed.payload[claim])) throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
     return toAuth(claims, key.kid)
   }
 
-  function findKey(kid: string): Key {
-    const key = keys.get(kid)
-    if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
-    return key
+  function isDigest(value: unknown): boolean {
+    if (value === undefined) return binding !== 'required'
+    return typeof value === 'string' && digest.test(value)
   }
 
   /** The checks that change from one request to the next. The fingerprint comes last: a dead token is not stolen. */
@@ -99,6 +97,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   function findFingerprintFault({ claims }: Auth, fingerprints: readonly string[]): FingerprintFault | undefined {
+    if (binding === 'none' || claims[claim] === undefined) return undefined
     if (fingerprints.length === 0) return 'ERR_FINGERPRINT_MISSING'
     const matches = fingerprints.some((value) => matchesFingerprint(value, claims[claim], format))
     if (!matches) return 'ERR_FINGERPRINT_MISMATCH'

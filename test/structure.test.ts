@@ -14,14 +14,14 @@ const LAYERS: readonly RegExp[] = [
   /^(?:token|keys)\/|^fingerprint\.ts$|^store\/store\.ts$/,
   /^(?:id|id-table|expiring-ids|expiring-map|revocation|live|verifier)\.ts$|^session\//,
   /^store\//,
-  /^options\/|^koa\//,
-  /^kit\.ts$/,
+  /^options\/|^koa\/|^service\//,
+  /^(?:session-kit|kit)\.ts$/,
   /^index\.ts$/,
 ]
 
 /** Where each package may be imported. Anything that is not listed may not be imported at all. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  koa: /^koa\/|^kit\.ts$/,
+  koa: /^koa\/|^(?:session-kit|kit)\.ts$/,
   '@koa/router': /^koa\//,
   '@koa/bodyparser': /^koa\//,
   'koa-session': /^koa\//,

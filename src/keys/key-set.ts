@@ -7,12 +7,21 @@ import { generateKey } from './generate.ts'
 import { importKeys, type KeyInput } from './import.ts'
 import type { Key, PublicJwk, SigningKey } from './key.ts'
 
+/** Where the keys come from that verify tokens: a key set in hand, or one that has to be asked for. */
+export interface KeySource {
+  /**
+   * The key of this `kid`, matched exactly; undefined when there is none.
+   *
+   * @throws SessionError with ERR_KEYS_UNAVAILABLE when that cannot be told
+   */
+  get(kid: string): Key | undefined | Promise<Key | undefined>
+}
+
 /** The keys that sign and verify tokens. */
-export interface KeySet {
+export interface KeySet extends KeySource {
   readonly keys: readonly Key[]
   /** The key that signs: the first one that can. Undefined when all can only verify. */
   readonly active: SigningKey | undefined
-  /** The key of this `kid`, matched exactly. */
   get(kid: string): Key | undefined
   /** The public halves, fit to be published. */
   jwks(): { keys: PublicJwk[] }

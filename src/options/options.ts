@@ -13,7 +13,15 @@ import type { StalePolicy } from '../revocation.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
 import { type Clock, createSteadyClock, type Duration, parseDuration, type Seconds } from '../time.ts'
-import { isText, MAX_AUDIENCES } from '../token/claims.ts'
+import {
+  DAY,
+  resolveAudience,
+  resolveClearSiteData,
+  resolveIssuer,
+  resolveOrigins,
+  resolvePrefix,
+  resolveStalePolicy,
+} from './values.ts'
 
 /** What a kit is made of. Only `issuer` must be given; in production `keys` and `store` as well. */
 export interface SessionKitOptions<Claims extends object = Record<string, unknown>> {
@@ -123,6 +131,7 @@ export interface Settings {
   readonly prefix: string
   readonly lifetime: Seconds
   readonly maxLifetime: Seconds
+  readonly requiredClaims: readonly string[]
   /** The longest token that is issued. */
   readonly maxBytes: number
   readonly limits: SessionLimits
@@ -149,7 +158,6 @@ export interface Settings {
   readonly steadyClock: Clock
 }
 
-const DAY: Seconds = 86_400
 // Browsers keep no cookie longer (RFC 6265bis section 5.5).
 const LONGEST = { max: 400 * DAY } as const
 
@@ -202,6 +210,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     prefix: resolvePrefix(prefix),
     lifetime: life,
     maxLifetime: longest,
+    requiredClaims: ['sid'],
     maxBytes: integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
     limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
     rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),
@@ -240,39 +249,6 @@ function resolveLimits(
   return { absolute: longest, idle: Math.min(Math.max(given, lifetime), longest) }
 }
 
-/** @throws TypeError for what is no policy */
-export function resolveStalePolicy(value: 'reject' | { readonly openFor: Duration }): StalePolicy {
-  if (typeof value !== 'object' || value === null) return oneOf(value, 'onStale', ['reject'])
-  assertKnown(value, 'onStale', ['openFor'])
-  return { openFor: parseDuration(value.openFor, 'onStale.openFor', { max: DAY }) }
-}
-
-function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {
-  const url = parseOrigin(value)
-  if (url === undefined) {
-    throw new TypeError(
-      "issuer: expected the public origin such as 'https://app.example', without a path or a slash at the end, " +
-        `and http only on localhost, got ${describe(value)}`,
-    )
-  }
-  return { host: url.hostname, isLocal: url.protocol === 'http:' }
-}
-
-/**
- * An origin in the one spelling that browsers use, since it is compared code point by code point: https, or http on
- * this machine, no wildcard.
- */
-function parseOrigin(value: unknown): URL | undefined {
-  if (typeof value !== 'string' || value.includes('*') || !URL.canParse(value)) return undefined
-  const url = new URL(value)
-  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
-  return url.origin === value && isSafe ? url : undefined
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-}
-
 function assertFunctions(options: SessionKitOptions): void {
   for (const name of ['authenticate', 'reauthorize', 'limiter', 'clock'] as const) {
     const value: unknown = options[name]
@@ -302,38 +278,4 @@ function assertKeys(keys: KeySet | undefined): void {
       'keys: expected at least one key with a private part, since the kit signs, got only public keys',
     )
   }
-}
-
-function resolveAudience(value: unknown): readonly string[] {
-  const audience: readonly unknown[] = Array.isArray(value) ? value : [value]
-  if (audience.length === 0 || audience.length > MAX_AUDIENCES || !audience.every(isText)) {
-    throw new TypeError(`audience: expected 1 to ${MAX_AUDIENCES} names, got ${describe(value)}`)
-  }
-  return Object.freeze([...(audience as readonly string[])]) // isText says so
-}
-
-function resolvePrefix(value: unknown): string {
-  // Not `/..` or the like, which browsers and proxies rewrite.
-  // And no longer than a cookie's Path may be.
-  if (typeof value === 'string' && value.length <= 256 && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(value))
-    return value
-  throw new TypeError(`prefix: expected a path such as '/auth', got ${describe(value)}`)
-}
-
-function resolveOrigins(values: unknown, own: string): readonly string[] {
-  if (!Array.isArray(values)) throw new TypeError(`origins: expected an array, got ${describe(values)}`)
-  const wrong = (values as unknown[]).findIndex((value) => parseOrigin(value) === undefined)
-  if (wrong !== -1) {
-    throw new TypeError(
-      "origins: expected exact https origins such as 'https://www.app.example', no wildcards, " +
-        `got ${describe(values[wrong])}`,
-    )
-  }
-  return Object.freeze([own, ...(values as string[])]) // parseOrigin says so
-}
-
-function resolveClearSiteData(values: readonly string[]): string {
-  if (!Array.isArray(values)) throw new TypeError(`clearSiteData: expected an array, got ${describe(values)}`)
-  // Quoted strings: a bare word would be ignored (Clear Site Data section 3.1).
-  return values.map((value) => `"${oneOf(value, 'clearSiteData', ['storage', 'cache', 'cookies'])}"`).join(', ')
 }

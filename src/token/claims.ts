@@ -14,7 +14,7 @@ export interface TokenClaims {
   readonly iat: Seconds
   readonly nbf?: Seconds
   readonly jti: string
-  /** The session (OpenID Connect's name for it). */
+  /** The session (OpenID Connect's name for it). Other issuers may have none. */
   readonly sid: string
   readonly client_id?: string
   /** When the user last proved who they are. */
@@ -39,6 +39,8 @@ export interface ClaimRules {
   readonly clockTolerance: Seconds
   /** The longest `exp - iat` that is believed. */
   readonly maxLifetime: Seconds
+  /** Claims that must be there, beside those of RFC 9068. */
+  readonly requiredClaims: readonly string[]
 }
 
 /** Claims that an application cannot set through `claims`: the kit sets them, or they would mean something else. */
@@ -82,10 +84,10 @@ const REQUIRED: Readonly<Record<string, Check>> = {
   exp: isDate,
   iat: isDate,
   jti: (value) => typeof value === 'string' && JTI.test(value),
-  sid: (value) => typeof value === 'string' && JTI.test(value),
 }
 
 const OPTIONAL: Readonly<Record<string, Check>> = {
+  sid: (value) => typeof value === 'string' && JTI.test(value),
   nbf: isDate,
   auth_time: isDate,
   iat_ms: (value) => Number.isSafeInteger(value),
@@ -105,6 +107,7 @@ export function assertClaims(payload: JsonObject, rules: ClaimRules): TokenClaim
   for (const [name, check] of Object.entries(OPTIONAL)) {
     demand(!(name in payload) || check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
   }
+  for (const name of rules.requiredClaims) demand(name in payload, 'ERR_TOKEN_CLAIMS', name)
   // A token bound to a key must not pass as a plain one (RFC 9449 section 7.2); this verifier knows no such binding.
   demand(!('cnf' in payload), 'ERR_TOKEN_CLAIMS', 'cnf')
   const claims = payload as unknown as TokenClaims // the checks above are this type

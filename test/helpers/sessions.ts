@@ -19,7 +19,7 @@ export async function createSessionUnit(
   { store, clock, keys }: { readonly store: Store; readonly clock: TestClock; readonly keys?: KeySet },
   overrides: Partial<SessionsOptions> = {},
 ): Promise<SessionUnit> {
-  const rules = { issuer: ISSUER, audience: [ISSUER], clockTolerance: 0, maxLifetime: 3600 }
+  const rules = { issuer: ISSUER, audience: [ISSUER], clockTolerance: 0, maxLifetime: 3600, requiredClaims: ['sid'] }
   const events = createEvents(clock)
   const outbox = createOutbox(clock)
   const revocations = await createRevocationList({ ...rules, store, clock, retention: 3605, maxStaleness: 5, outbox })

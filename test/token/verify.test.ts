@@ -62,6 +62,8 @@ async function createUnit(overrides: Partial<VerifierOptions> = {}): Promise<Ver
     audience: [ISSUER],
     clockTolerance: 0,
     maxLifetime: 3600,
+    requiredClaims: ['sid'],
+    binding: 'required',
     keys: await createKeySet({ keys: [privateJwk] }),
     revocations: { has: () => false, hasKey: () => false },
     format: 'base64url',

@@ -1,0 +1,77 @@
+// Single values of options, checked: origins, names, paths, policies.
+
+import type { StalePolicy } from '../revocation.ts'
+import { describe } from '../describe.ts'
+import { type Duration, parseDuration, type Seconds } from '../time.ts'
+import { isText, MAX_AUDIENCES } from '../token/claims.ts'
+import { assertKnown, oneOf } from './checks.ts'
+
+/** The longest duration that makes sense for what has to be fresh. */
+export const DAY: Seconds = 86_400
+
+/** @throws TypeError for what is no policy */
+export function resolveStalePolicy(value: 'reject' | { readonly openFor: Duration }): StalePolicy {
+  if (typeof value !== 'object' || value === null) return oneOf(value, 'onStale', ['reject'])
+  assertKnown(value, 'onStale', ['openFor'])
+  return { openFor: parseDuration(value.openFor, 'onStale.openFor', { max: DAY }) }
+}
+
+export function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {
+  const url = parseOrigin(value)
+  if (url === undefined) {
+    throw new TypeError(
+      "issuer: expected the public origin such as 'https://app.example', without a path or a slash at the end, " +
+        `and http only on localhost, got ${describe(value)}`,
+    )
+  }
+  return { host: url.hostname, isLocal: url.protocol === 'http:' }
+}
+
+/**
+ * An origin in the one spelling that browsers use, since it is compared code point by code point: https, or http on
+ * this machine, no wildcard.
+ */
+export function parseOrigin(value: unknown): URL | undefined {
+  if (typeof value !== 'string' || value.includes('*') || !URL.canParse(value)) return undefined
+  const url = new URL(value)
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  return url.origin === value && isSafe ? url : undefined
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+}
+
+export function resolveAudience(value: unknown): readonly string[] {
+  const audience: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (audience.length === 0 || audience.length > MAX_AUDIENCES || !audience.every(isText)) {
+    throw new TypeError(`audience: expected 1 to ${MAX_AUDIENCES} names, got ${describe(value)}`)
+  }
+  return Object.freeze([...(audience as readonly string[])]) // isText says so
+}
+
+export function resolvePrefix(value: unknown): string {
+  // Not `/..` or the like, which browsers and proxies rewrite.
+  // And no longer than a cookie's Path may be.
+  if (typeof value === 'string' && value.length <= 256 && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(value))
+    return value
+  throw new TypeError(`prefix: expected a path such as '/auth', got ${describe(value)}`)
+}
+
+export function resolveOrigins(values: unknown, own: string): readonly string[] {
+  if (!Array.isArray(values)) throw new TypeError(`origins: expected an array, got ${describe(values)}`)
+  const wrong = (values as unknown[]).findIndex((value) => parseOrigin(value) === undefined)
+  if (wrong !== -1) {
+    throw new TypeError(
+      "origins: expected exact https origins such as 'https://www.app.example', no wildcards, " +
+        `got ${describe(values[wrong])}`,
+    )
+  }
+  return Object.freeze([own, ...(values as string[])]) // parseOrigin says so
+}
+
+export function resolveClearSiteData(values: readonly string[]): string {
+  if (!Array.isArray(values)) throw new TypeError(`clearSiteData: expected an array, got ${describe(values)}`)
+  // Quoted strings: a bare word would be ignored (Clear Site Data section 3.1).
+  return values.map((value) => `"${oneOf(value, 'clearSiteData', ['storage', 'cache', 'cookies'])}"`).join(', ')
+}
