@@ -9,7 +9,7 @@ import { createSessions } from '../src/session/sessions.ts'
 import { createIssuer } from '../src/session/issue.ts'
 import { createEvents } from '../src/events.ts'
 import { createOutbox } from '../src/outbox.ts'
-import { createVerifier } from '../src/verifier.ts'
+import { createTokenVerifier } from '../src/verifier.ts'
 
 const BATCH = 192
 const BATCHES = 101
@@ -42,7 +42,7 @@ const revocations = await createRevocationList({ ...settings, store, retention: 
 const signer = createIssuer({ ...settings, keys, revocations })
 const events = createEvents(Date.now)
 const sessions = createSessions({ ...settings, issuer: signer, store, revocations, events, outbox })
-const verifier = createVerifier({ ...settings, keys, revocations, typ: 'at+jwt' })
+const verifier = createTokenVerifier({ ...settings, keys, revocations, typ: 'at+jwt' })
 const started = await sessions.start({ sub: 'alice', claims: { roles: ['reader'] } }, { replaces: [] })
 const {
   access: { token: accessToken },

@@ -21,6 +21,7 @@ import { createUpgrade, type UpgradeOptions } from './koa/upgrade.ts'
 import { createLiveSessions, type LiveSession } from './live.ts'
 import { createOutbox } from './outbox.ts'
 import { resolveOptions, type SessionKitOptions } from './options/options.ts'
+import { reportRefusal } from './report.ts'
 import { createRevocationList } from './revocation.ts'
 import { createIssuer } from './session/issue.ts'
 import { createSessions } from './session/sessions.ts'
@@ -30,7 +31,7 @@ import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 import { CLOCK_SKEW } from './token/claims.ts'
 import { ACCESS_TOKEN_TYPE, TICKET_TYPE } from './token/sign.ts'
-import { createVerifier } from './verifier.ts'
+import { createTokenVerifier } from './verifier.ts'
 
 /**
  * Builds a session kit.
@@ -85,11 +86,15 @@ export async function createSessionKit<Claims extends object = Record<string, un
     maxBytes: settings.maxBytes * 2,
     binding: 'required',
   } as const
-  const verifier = createVerifier({ ...verifying, typ: ACCESS_TOKEN_TYPE })
+  const verifier = createTokenVerifier({ ...verifying, typ: ACCESS_TOKEN_TYPE })
   const live = createLiveSessions({ sessions, revocations, clock: steadyClock })
 
   const authenticator = createAuthenticator({ verifier, revocations, settings })
-  const refusals = createRefusals({ settings, events, sessions })
+  const refusals = createRefusals({
+    settings,
+    report: (thrown, request) => reportRefusal(events, thrown, request),
+    sessions,
+  })
   const rule: CrossSiteRule = { origins: settings.origins, crossSite: cookie.sameSite === 'None' }
   const delivery = createDelivery(settings, events)
   const throttle = createThrottle(given.limiter, cookie.tlsProxy)
@@ -101,7 +106,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
   let knownApp: Koa | undefined
   const connections = createUpgrade({
     ...parts,
-    ticketVerifier: (audience) => createVerifier({ ...verifying, audience: [audience], typ: TICKET_TYPE }),
+    ticketVerifier: (audience) => createTokenVerifier({ ...verifying, audience: [audience], typ: TICKET_TYPE }),
     live,
     refusals,
     knownApp: () => knownApp,

@@ -36,7 +36,7 @@ export interface Auth<Claims extends object = Record<string, unknown>> {
 }
 
 /** Verifies what requests present. */
-export interface Verifier {
+export interface TokenVerifier {
   /**
    * Runs every check.
    *
@@ -51,7 +51,7 @@ export interface Verifier {
 }
 
 /** What a verifier needs. */
-export interface VerifierOptions extends ClaimRules {
+export interface TokenVerifierOptions extends ClaimRules {
   readonly keys: KeySource
   readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
@@ -65,7 +65,7 @@ export interface VerifierOptions extends ClaimRules {
 }
 
 /** Makes a verifier. */
-export function createVerifier(options: VerifierOptions): Verifier {
+export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { keys, revocations, format, binding, clock } = options
   const { claim, digest } = FINGERPRINT_FORMATS[format]
 

@@ -36,7 +36,8 @@ export async function importJwks(jwks: readonly JWK[], wanted: WantedAlgorithm):
   return keys
 }
 
-function isPrivate(jwk: unknown): boolean {
+/** Whether it holds what must stay secret. */
+export function isPrivate(jwk: unknown): boolean {
   return typeof jwk === 'object' && jwk !== null && PRIVATE_MEMBERS.some((name) => name in jwk)
 }
 

@@ -66,12 +66,15 @@ function serializeCookie(settings: CookieSettings, value: string, maxAge: Second
   ].join('; ')
 }
 
+/** What is to be known of the fingerprint cookie to read it. */
+export type FingerprintCookie = Pick<CookieSettings, 'name' | 'secure' | 'isLocal' | 'tlsProxy'>
+
 /**
  * Demands that the request came over https, as far as Koa can tell: what is sent in the clear is not secret any more.
  *
  * @throws SessionError with ERR_TRANSPORT_INSECURE
  */
-export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: CookieSettings): void {
+export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: Omit<FingerprintCookie, 'name'>): void {
   // A browser takes Secure cookies from http://localhost, and without Secure the issuer is on localhost anyway.
   if (!secure || isLocal || tlsProxy || ctx.secure) return
   throw new SessionError('ERR_TRANSPORT_INSECURE')

@@ -9,7 +9,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { IssuedSession, Renewal, Subject } from '../session/session.ts'
 import type { Milliseconds } from '../time.ts'
 import { pickOwnClaims } from '../token/claims.ts'
-import { type Credentials, toAuth, toSubject, type Verifier } from '../verifier.ts'
+import { type Credentials, toAuth, toSubject, type TokenVerifier } from '../verifier.ts'
 import { isJson, readJsonBody, readOptionalJsonBody } from './body.ts'
 import type { Context } from './context.ts'
 import { assertTransport, readCookies } from './cookies.ts'
@@ -39,7 +39,7 @@ export function createLogin(options: {
   readonly settings: Settings
   readonly rule: CrossSiteRule
   readonly sessions: Sessions
-  readonly verifier: Verifier
+  readonly verifier: TokenVerifier
   readonly authenticator: Authenticator
   readonly delivery: Delivery
   readonly throttle: Throttle

@@ -5,13 +5,12 @@ import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
-import { type Auth, toSubject, type Verifier } from '../verifier.ts'
+import { type Auth, toSubject, type TokenVerifier } from '../verifier.ts'
 import type { RevocationList, StalePolicy } from '../revocation.ts'
-import type { CookieSettings } from '../options/cookie.ts'
 import { resolveStalePolicy } from '../options/values.ts'
 import { assertKnown, boolean } from '../options/checks.ts'
 import type { AuthState, Context, OptionalAuthState } from './context.ts'
-import { assertTransport } from './cookies.ts'
+import { assertTransport, type FingerprintCookie } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
 import type { Refusals } from './refusals.ts'
 import { readPath } from './request-info.ts'
@@ -49,13 +48,13 @@ export interface Authenticator {
   replace(ctx: Context, auth: Auth | undefined): void
 }
 
-/** Makes the authenticator of one kit. */
-export function createAuthenticator(options: {
-  readonly verifier: Verifier
-  readonly revocations: Pick<RevocationList, 'assertFresh' | 'isListed'>
-  readonly settings: { readonly cookie: CookieSettings; readonly onStale: StalePolicy }
-}): Authenticator {
-  const { verifier, revocations, settings } = options
+/** Makes what verifies each request once. */
+export function createRequestVerifier(options: {
+  readonly verifier: Pick<TokenVerifier, 'verify'>
+  readonly assertFresh: (policy: StalePolicy, auth: Auth) => void
+  readonly settings: { readonly cookie: FingerprintCookie; readonly onStale: StalePolicy }
+}): Omit<Authenticator, 'demand'> {
+  const { verifier, assertFresh, settings } = options
   const { cookie } = settings
 
   // Not in ctx.state, which anybody can write to.
@@ -64,7 +63,7 @@ export function createAuthenticator(options: {
   async function authenticate(ctx: Context, onStale: StalePolicy = settings.onStale): Promise<Auth | undefined> {
     const auth = verified.get(ctx.req) ?? (await verify(ctx))
     // Each time: where one middleware is content, the next need not be.
-    if (auth !== undefined) revocations.assertFresh(onStale)
+    if (auth !== undefined) assertFresh(onStale, auth)
     return auth
   }
 
@@ -77,26 +76,37 @@ export function createAuthenticator(options: {
     return auth
   }
 
-  async function demand(ctx: Context): Promise<Auth> {
-    const known = verified.get(ctx.req)
-    // The request may be a slow one, and its session over by now.
-    if (known !== undefined && revocations.isListed({ ...known.claims, kid: known.kid })) {
-      throw new SessionError('ERR_TOKEN_REVOKED', { subject: toSubject(known) })
-    }
-    const auth = await authenticate(ctx)
-    if (auth === undefined) throw new SessionError('ERR_CREDENTIALS_MISSING')
-    return auth
-  }
-
   return {
     authenticate,
-    demand,
     peek: (ctx) => verified.get(ctx.req),
     replace(ctx, auth) {
       if (auth === undefined) verified.delete(ctx.req)
       else verified.set(ctx.req, auth)
     },
   }
+}
+
+/** Makes the authenticator of one kit. */
+export function createAuthenticator(options: {
+  readonly verifier: TokenVerifier
+  readonly revocations: Pick<RevocationList, 'assertFresh' | 'isListed'>
+  readonly settings: { readonly cookie: FingerprintCookie; readonly onStale: StalePolicy }
+}): Authenticator {
+  const { revocations } = options
+  const requests = createRequestVerifier({ ...options, assertFresh: (policy) => revocations.assertFresh(policy) })
+
+  async function demand(ctx: Context): Promise<Auth> {
+    const known = requests.peek(ctx)
+    // The request may be a slow one, and its session over by now.
+    if (known !== undefined && revocations.isListed({ ...known.claims, kid: known.kid })) {
+      throw new SessionError('ERR_TOKEN_REVOKED', { subject: toSubject(known) })
+    }
+    const auth = await requests.authenticate(ctx)
+    if (auth === undefined) throw new SessionError('ERR_CREDENTIALS_MISSING')
+    return auth
+  }
+
+  return { ...requests, demand }
 }
 
 /**
@@ -106,7 +116,7 @@ export function createAuthenticator(options: {
  *   the whole app must not keep an expired token from logging out
  */
 export function createProtect<Claims extends object>(options: {
-  readonly authenticator: Authenticator
+  readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly refusals: Refusals
   readonly clock: Clock
   readonly isOwnPath: (path: string) => boolean

@@ -1,8 +1,9 @@
 // What happens when a request is refused: the event that says exactly why, the session's end if it was stolen and the
 // options say so, and the answer that says no more than it must.
 
-import { ERROR_CODES, isSessionError, SessionError } from '../errors.ts'
-import type { EndReason, EventSink } from '../events.ts'
+import { ERROR_CODES, type SessionError } from '../errors.ts'
+import type { EndReason, RequestInfo } from '../events.ts'
+import { toSessionError } from '../report.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Clock, Milliseconds } from '../time.ts'
 import type { Context } from './context.ts'
@@ -30,23 +31,17 @@ const REVOCATION_WINDOW: Milliseconds = 60_000
 /** Makes the one way to refuse. */
 export function createRefusals(options: {
   readonly settings: AnswerSettings & { readonly onSidejack: 'reject' | 'revoke'; readonly clock: Clock }
-  readonly events: EventSink
-  readonly sessions: Pick<Sessions, 'end'>
+  /** Raises the event of a refusal. */
+  readonly report: (thrown: unknown, request: RequestInfo) => void
+  /** None where sessions are somebody else's. */
+  readonly sessions?: Pick<Sessions, 'end'>
 }): Refusals {
-  const { settings, events, sessions } = options
+  const { settings, sessions } = options
   const { clock, onSidejack } = settings
   let window = { start: clock(), subjects: [] as string[] }
 
   function report(ctx: Context, thrown: unknown): void {
-    const error = toSessionError(thrown)
-    const { event } = ERROR_CODES[error.code]
-    if (event === undefined) return
-    // The table's `event` column names events whose payload is a Refusal.
-    events.emit(event as 'token_rejected', {
-      code: error.code,
-      ...error.subject,
-      request: describeRequest(ctx),
-    })
+    options.report(thrown, describeRequest(ctx))
   }
 
   function mayRevoke(sub: string): boolean {
@@ -67,7 +62,7 @@ export function createRefusals(options: {
   }
 
   async function endSession(ctx: Context, error: SessionError): Promise<void> {
-    if (error.subject === undefined) return
+    if (error.subject === undefined || sessions === undefined) return
     try {
       const reason = reasonToEnd(error, error.subject.sub)
       if (reason !== undefined) await sessions.end(error.subject.sid, reason, describeRequest(ctx))
@@ -100,10 +95,6 @@ export function createRefusals(options: {
   }
 
   return { answer, note, report, respond }
-}
-
-function toSessionError(thrown: unknown): SessionError {
-  return isSessionError(thrown) ? thrown : new SessionError('ERR_UNEXPECTED', { cause: thrown })
 }
 
 function isBug({ code, cause }: SessionError): boolean {

@@ -10,7 +10,7 @@ import { SessionError } from '../errors.ts'
 import type { LiveSession, LiveSessions } from '../live.ts'
 import type { RevocationList } from '../revocation.ts'
 import type { Settings } from '../options/options.ts'
-import type { Auth, Verifier } from '../verifier.ts'
+import type { Auth, TokenVerifier } from '../verifier.ts'
 import type { Context } from './context.ts'
 import { assertTransport, readCookies } from './cookies.ts'
 import { assertSameOrigin, type CrossSiteRule } from './cross-site.ts'
@@ -42,7 +42,7 @@ export function createUpgrade(options: {
   readonly settings: Settings
   readonly rule: CrossSiteRule
   /** A verifier of tickets for this audience. */
-  readonly ticketVerifier: (audience: string) => Verifier
+  readonly ticketVerifier: (audience: string) => TokenVerifier
   readonly revocations: Pick<RevocationList, 'assertFresh' | 'consume'>
   readonly live: LiveSessions
   readonly authenticator: Authenticator

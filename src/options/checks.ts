@@ -31,3 +31,8 @@ export function integer(value: unknown, name: string, least: number, most: numbe
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
   throw new TypeError(`${name}: expected a whole number from ${least} to ${most}, got ${describe(value)}`)
 }
+
+/** Whether a URL's host name is this machine. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+}

@@ -4,7 +4,7 @@ import type { StalePolicy } from '../revocation.ts'
 import { describe } from '../describe.ts'
 import { type Duration, parseDuration, type Seconds } from '../time.ts'
 import { isText, MAX_AUDIENCES } from '../token/claims.ts'
-import { assertKnown, oneOf } from './checks.ts'
+import { assertKnown, isLoopback, oneOf } from './checks.ts'
 
 /** The longest duration that makes sense for what has to be fresh. */
 export const DAY: Seconds = 86_400
@@ -36,10 +36,6 @@ export function parseOrigin(value: unknown): URL | undefined {
   const url = new URL(value)
   const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   return url.origin === value && isSafe ? url : undefined
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }
 
 export function resolveAudience(value: unknown): readonly string[] {

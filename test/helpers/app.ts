@@ -268,6 +268,7 @@ export const EVENT_NAMES: readonly EventName[] = [
     'session_created',
     'session_renewed',
     'session_expired',
+    'keys_fetch_failed',
   ]),
 ]
 

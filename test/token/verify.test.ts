@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava'
 import { CompactEncrypt, type JWK } from 'jose'
 
 import { createKeySet, type ErrorCode, importKey, isSessionError } from '../../src/index.ts'
-import { createVerifier, type Verifier, type VerifierOptions } from '../../src/verifier.ts'
+import { createTokenVerifier, type TokenVerifier, type TokenVerifierOptions } from '../../src/verifier.ts'
 import {
   bearer,
   codesOf,
@@ -56,8 +56,8 @@ async function refuseHeader(t: ExecutionContext, app: TestApp, overrides: Json, 
 }
 
 /** A verifier without Koa, with parts replaced. */
-async function createUnit(overrides: Partial<VerifierOptions> = {}): Promise<Verifier> {
-  return createVerifier({
+async function createUnit(overrides: Partial<TokenVerifierOptions> = {}): Promise<TokenVerifier> {
+  return createTokenVerifier({
     issuer: ISSUER,
     audience: [ISSUER],
     clockTolerance: 0,
@@ -710,7 +710,7 @@ test('VF-24 JSON nests sixteen deep at most', async (t) => {
 test('VF-25 a verifier whose parts fail rejects', async (t) => {
   const { claims, fingerprint } = validClaims({ clock: createClock() })
   const credentials = { token: sign(validHeader(), claims), fingerprints: [fingerprint] }
-  const faults: Readonly<Record<string, Partial<VerifierOptions>>> = {
+  const faults: Readonly<Record<string, Partial<TokenVerifierOptions>>> = {
     keys: { keys: { get: fail } },
     revocations: { revocations: { has: fail, hasKey: fail } },
     clock: { clock: fail },

@@ -1,0 +1,89 @@
+// One request for JSON to a configured address: https, no redirects, bounded in time and size.
+
+import { isLoopback } from './options/checks.ts'
+import type { Milliseconds } from './time.ts'
+
+/** The part of `fetch` that is used; for tests, and for agents with their own certificates. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/** What an address answered. */
+export interface JsonAnswer {
+  readonly status: number
+  readonly headers: Headers
+  /** Undefined where the answer is no JSON or has another status than 200. */
+  readonly json: unknown
+}
+
+/** How much is asked for, and how long it may take. */
+export interface FetchLimits {
+  readonly fetch: Fetch
+  readonly timeout: Milliseconds
+  readonly maxBytes: number
+}
+
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json(?=;|\s|$)/i
+
+/**
+ * Asks for JSON.
+ *
+ * @throws Error when nothing usable comes within the limits; its message holds nothing of the answer
+ */
+export async function fetchJson(
+  url: string,
+  limits: FetchLimits,
+  init: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
+): Promise<JsonAnswer> {
+  const response = await limits.fetch(url, {
+    ...init,
+    headers: { Accept: 'application/json, application/jwk-set+json', ...init.headers },
+    // What is configured is asked, and nobody that it points to (RFC 8725 section 3.10).
+    redirect: 'manual',
+    // Of the body as well.
+    signal: AbortSignal.timeout(limits.timeout),
+  })
+  const { status, headers } = response
+  if (status !== 200 || !JSON_TYPE.test(headers.get('Content-Type') ?? '')) {
+    await response.body?.cancel()
+    return { status, headers, json: undefined }
+  }
+  return { status, headers, json: parse(await readText(response, limits.maxBytes)) }
+}
+
+async function readText(response: Response, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  // The cast says what Node's types leave out: a body is an iterable of bytes.
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength
+    // Leaving the loop cancels the rest.
+    if (size > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Without the cause: V8's message quotes the text.
+    throw new Error('the answer is no JSON')
+  }
+}
+
+/** Whether it is an address that may be asked: https, or http on this machine. */
+export function isSafeUrl(value: unknown): value is string {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  const { protocol, hostname, username, password } = new URL(value)
+  if (username !== '' || password !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+}
+
+/** Why it failed, for the operator. */
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  // `fetch failed` says nothing; its cause does, by a code such as ECONNREFUSED.
+  const { code } = Object(error.cause) as { readonly code?: unknown }
+  if (error.name === 'TimeoutError') return 'no whole answer in time'
+  return typeof code === 'string' ? code : error.message
+}

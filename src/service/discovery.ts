@@ -1,0 +1,48 @@
+// Where an issuer publishes its keys, by its metadata. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
+
+import { fetchJson, type FetchLimits, isSafeUrl } from '../fetch-json.ts'
+
+/** The metadata says something that cannot be right: a mistake in the configuration, or somebody else's document. */
+export class MetadataError extends Error {
+  override readonly name = 'MetadataError'
+}
+
+const MAX_BYTES = 64 * 1024
+
+/**
+ * Finds an issuer's JWKS.
+ *
+ * @throws MetadataError when the document is another issuer's or names no safe address
+ * @throws Error when there is none to be had
+ * @see https://www.rfc-editor.org/rfc/rfc8414#section-3.3
+ */
+export async function discoverJwksUri(issuer: string, limits: Omit<FetchLimits, 'maxBytes'>): Promise<string> {
+  const statuses: number[] = []
+  for (const url of toMetadataUrls(issuer)) {
+    const { status, json } = await fetchJson(url, { ...limits, maxBytes: MAX_BYTES })
+    if (json !== undefined) return readJwksUri(json, issuer)
+    statuses.push(status)
+  }
+  throw new Error(`the issuer's metadata was answered with ${statuses.join(' and ')}`)
+}
+
+function toMetadataUrls(issuer: string): string[] {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname === '/' ? '' : pathname.replace(/\/$/, '')
+  return [
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+    `${origin}${path}/.well-known/openid-configuration`,
+  ]
+}
+
+function readJwksUri(metadata: unknown, issuer: string): string {
+  const { issuer: named, jwks_uri: jwksUri } = Object(metadata) as Readonly<Record<string, unknown>>
+  if (named !== issuer)
+    throw new MetadataError("issuer: expected the metadata to name the issuer exactly, got another's")
+  if (!isSafeUrl(jwksUri)) throw new MetadataError('jwks_uri: expected an https address in the metadata, got none')
+  // From an issuer elsewhere this machine is not the place to look.
+  if (issuer.startsWith('https:') && !jwksUri.startsWith('https:')) {
+    throw new MetadataError('jwks_uri: expected an https address in the metadata, got plain http')
+  }
+  return jwksUri
+}
