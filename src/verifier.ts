@@ -50,24 +50,29 @@ export interface TokenVerifier {
   identify(credentials: Credentials): Promise<Auth | undefined>
 }
 
-/** What a verifier needs. */
-export interface TokenVerifierOptions extends ClaimRules {
-  readonly keys: KeySource
+/** Which tokens must come with their fingerprint: all, those that name one, or none. */
+export type Binding = 'required' | 'if-present' | 'none'
+
+/** What is needed to tell whether a genuine token lets in now. */
+export interface RequestRules extends ClaimRules {
   readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
-  /** Which tokens must come with their fingerprint: all, those that name one, or none. */
-  readonly binding: 'required' | 'if-present' | 'none'
-  /** The `typ` of the tokens it takes, and no others. */
-  readonly typ: string
-  readonly maxBytes: number
+  readonly binding: Binding
   /** One that does not go back. */
   readonly clock: Clock
 }
 
+/** What a verifier needs. */
+export interface TokenVerifierOptions extends RequestRules {
+  readonly keys: KeySource
+  /** The `typ` of the tokens it takes, and no others. */
+  readonly typ: string
+  readonly maxBytes: number
+}
+
 /** Makes a verifier. */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { keys, revocations, format, binding, clock } = options
-  const { claim, digest } = FINGERPRINT_FORMATS[format]
+  const { keys, revocations } = options
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
   async function authenticate(token: string): Promise<Auth> {
@@ -76,33 +81,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
     await verifySignature(parsed, key)
     const claims = assertClaims(parsed.payload, options)
-    if (!isDigest(parsed.payload[claim])) throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+    assertBound(parsed.payload, options)
     return toAuth(claims, key.kid)
   }
 
-  function isDigest(value: unknown): boolean {
-    if (value === undefined) return binding !== 'required'
-    return typeof value === 'string' && digest.test(value)
-  }
-
-  /** The checks that change from one request to the next. The fingerprint comes last: a dead token is not stolen. */
   async function verify({ token, fingerprints }: Credentials): Promise<Auth> {
     const auth = await authenticate(token)
-    const fault =
-      findTimeFault(auth.claims, options, clock()) ??
-      (revocations.has({ ...auth.claims, kid: auth.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
-      findFingerprintFault(auth, fingerprints)
-    if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
+    assertAdmitted(auth, fingerprints, options)
     return auth
-  }
-
-  function findFingerprintFault({ claims }: Auth, fingerprints: readonly string[]): FingerprintFault | undefined {
-    if (binding === 'none' || claims[claim] === undefined) return undefined
-    if (fingerprints.length === 0) return 'ERR_FINGERPRINT_MISSING'
-    const matches = fingerprints.some((value) => matchesFingerprint(value, claims[claim], format))
-    if (!matches) return 'ERR_FINGERPRINT_MISMATCH'
-    // Someone planted a second cookie beside the right one. Which of them comes first means nothing (RFC 6265 4.2.2).
-    return fingerprints.length > 1 ? 'ERR_FINGERPRINT_AMBIGUOUS' : undefined
   }
 
   async function identify({ token, fingerprints }: Credentials): Promise<Auth | undefined> {
@@ -110,7 +96,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       const auth = await authenticate(token)
       // Who holds a leaked key can make a pair for any session.
       if (revocations.hasKey(auth.kid)) return undefined
-      const fault = findFingerprintFault(auth, fingerprints)
+      const fault = findFingerprintFault(auth, fingerprints, options)
       // With the right fingerprint among several it is its owner who asks, and may log out.
       return fault === undefined || fault === 'ERR_FINGERPRINT_AMBIGUOUS' ? auth : undefined
     } catch (error) {
@@ -120,6 +106,45 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   return { verify, identify }
+}
+
+/**
+ * Checks that a token which must name a fingerprint does, and that what it names is one.
+ *
+ * @throws SessionError with ERR_TOKEN_CLAIMS
+ */
+export function assertBound(claims: object, { format, binding }: Pick<RequestRules, 'format' | 'binding'>): void {
+  const { claim, digest } = FINGERPRINT_FORMATS[format]
+  const value = (claims as Readonly<Record<string, unknown>>)[claim] // whatever is there
+  const isFine = value === undefined ? binding !== 'required' : typeof value === 'string' && digest.test(value)
+  if (!isFine) throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+}
+
+/**
+ * The checks that change from one request to the next. The fingerprint comes last: a dead token is not stolen.
+ *
+ * @throws SessionError with the code of the first one that failed
+ */
+export function assertAdmitted(auth: Auth, fingerprints: readonly string[], rules: RequestRules): void {
+  const fault =
+    findTimeFault(auth.claims, rules, rules.clock()) ??
+    (rules.revocations.has({ ...auth.claims, kid: auth.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
+    findFingerprintFault(auth, fingerprints, rules)
+  if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
+}
+
+function findFingerprintFault(
+  { claims }: Auth,
+  fingerprints: readonly string[],
+  { format, binding }: RequestRules,
+): FingerprintFault | undefined {
+  const digest = claims[FINGERPRINT_FORMATS[format].claim]
+  if (binding === 'none' || digest === undefined) return undefined
+  if (fingerprints.length === 0) return 'ERR_FINGERPRINT_MISSING'
+  const matches = fingerprints.some((value) => matchesFingerprint(value, digest, format))
+  if (!matches) return 'ERR_FINGERPRINT_MISMATCH'
+  // Someone planted a second cookie beside the right one. Which of them comes first means nothing (RFC 6265 4.2.2).
+  return fingerprints.length > 1 ? 'ERR_FINGERPRINT_AMBIGUOUS' : undefined
 }
 
 type FingerprintFault = 'ERR_FINGERPRINT_MISSING' | 'ERR_FINGERPRINT_MISMATCH' | 'ERR_FINGERPRINT_AMBIGUOUS'
