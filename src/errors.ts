@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ERR_TOKEN_NOT_YET_VALID'
   | 'ERR_TOKEN_EXPIRED'
   | 'ERR_TOKEN_REVOKED'
+  | 'ERR_TOKEN_INACTIVE'
   | 'ERR_FINGERPRINT_MISSING'
   | 'ERR_FINGERPRINT_MISMATCH'
   | 'ERR_FINGERPRINT_AMBIGUOUS'
@@ -52,6 +53,7 @@ export type ErrorCode =
   | 'ERR_TRANSPORT_INSECURE'
   | 'ERR_KEY_REVOKED'
   | 'ERR_KEYS_UNAVAILABLE'
+  | 'ERR_INTROSPECTION_UNAVAILABLE'
   | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_REVOCATIONS_STALE'
   | 'ERR_UNEXPECTED'
@@ -100,6 +102,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     event: 'authn_token_reuse',
     message: 'The token, its session, its subject or its key is revoked',
   },
+  ERR_TOKEN_INACTIVE: { ...invalidToken, message: 'The issuer says that the token is not active' },
   ERR_FINGERPRINT_MISSING: { ...stolenToken, message: 'A live token came without its fingerprint cookie' },
   ERR_FINGERPRINT_MISMATCH: {
     ...stolenToken,
@@ -213,6 +216,12 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     error: 'temporarily_unavailable',
     event: 'keys_unavailable',
     message: "The issuer's public keys cannot be fetched, and none that are young enough are at hand",
+  },
+  ERR_INTROSPECTION_UNAVAILABLE: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    event: 'introspection_unavailable',
+    message: 'The issuer did not say whether the token is active',
   },
   ERR_STORE_UNAVAILABLE: {
     status: 503,

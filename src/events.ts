@@ -112,6 +112,8 @@ export interface SessionEvents {
   store_unavailable: Refusal
   /** Public keys that are not at hand could not be fetched. */
   keys_unavailable: Refusal
+  /** The issuer was asked about a token and did not answer. */
+  introspection_unavailable: Refusal
   /** Public keys were not fetched, as they should have been; those at hand are used as long as they may be. */
   keys_fetch_failed: EventBase & { readonly issuer: string; readonly detail: string }
 }

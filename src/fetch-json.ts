@@ -2,6 +2,7 @@
 
 import { isLoopback } from './options/checks.ts'
 import type { Milliseconds } from './time.ts'
+import { type JsonObject, parseJsonObject } from './token/json.ts'
 
 /** The part of `fetch` that is used; for tests, and for agents with their own certificates. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -11,7 +12,7 @@ export interface JsonAnswer {
   readonly status: number
   readonly headers: Headers
   /** Undefined where the answer is no JSON or has another status than 200. */
-  readonly json: unknown
+  readonly json: JsonObject | undefined
 }
 
 /** How much is asked for, and how long it may take. */
@@ -46,10 +47,10 @@ export async function fetchJson(
     await response.body?.cancel()
     return { status, headers, json: undefined }
   }
-  return { status, headers, json: parse(await readText(response, limits.maxBytes)) }
+  return { status, headers, json: parse(await readBytes(response, limits.maxBytes)) }
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
+async function readBytes(response: Response, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   // The cast says what Node's types leave out: a body is an iterable of bytes.
@@ -59,15 +60,15 @@ async function readText(response: Response, maxBytes: number): Promise<string> {
     if (size > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
 }
 
-function parse(text: string): unknown {
+function parse(bytes: Uint8Array): JsonObject {
   try {
-    return JSON.parse(text)
+    return parseJsonObject(bytes)
   } catch {
     // Without the cause: V8's message quotes the text.
-    throw new Error('the answer is no JSON')
+    throw new Error('the answer is not one JSON object')
   }
 }
 

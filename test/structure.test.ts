@@ -10,8 +10,8 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
-  /^(?:errors|events|time|describe|freeze|outbox|fetch-json|report)\.ts$|^options\/checks\.ts$/,
-  /^(?:token|keys)\/|^fingerprint\.ts$|^store\/store\.ts$/,
+  /^(?:errors|events|time|describe|freeze|outbox|report)\.ts$|^options\/checks\.ts$/,
+  /^(?:token|keys)\/|^(?:fingerprint|fetch-json)\.ts$|^store\/store\.ts$/,
   /^(?:id|id-table|expiring-ids|expiring-map|revocation|live|verifier)\.ts$|^session\//,
   /^store\//,
   /^options\/|^koa\/|^service\//,

@@ -1,4 +1,4 @@
-// Where an issuer publishes its keys, by its metadata. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
+// Where an issuer's keys are, and where it can be asked, by its metadata. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
 
 import { fetchJson, type FetchLimits, isSafeUrl } from '../fetch-json.ts'
 
@@ -10,17 +10,21 @@ export class MetadataError extends Error {
 const MAX_BYTES = 64 * 1024
 
 /**
- * Finds an issuer's JWKS.
+ * Finds one of an issuer's addresses.
  *
  * @throws MetadataError when the document is another issuer's or names no safe address
  * @throws Error when there is none to be had
  * @see https://www.rfc-editor.org/rfc/rfc8414#section-3.3
  */
-export async function discoverJwksUri(issuer: string, limits: Omit<FetchLimits, 'maxBytes'>): Promise<string> {
+export async function discover(
+  issuer: string,
+  member: 'jwks_uri' | 'introspection_endpoint',
+  limits: Omit<FetchLimits, 'maxBytes'>,
+): Promise<string> {
   const statuses: number[] = []
   for (const url of toMetadataUrls(issuer)) {
     const { status, json } = await fetchJson(url, { ...limits, maxBytes: MAX_BYTES })
-    if (json !== undefined) return readJwksUri(json, issuer)
+    if (json !== undefined) return readAddress(json, issuer, member)
     statuses.push(status)
   }
   throw new Error(`the issuer's metadata was answered with ${statuses.join(' and ')}`)
@@ -35,14 +39,14 @@ function toMetadataUrls(issuer: string): string[] {
   ]
 }
 
-function readJwksUri(metadata: unknown, issuer: string): string {
-  const { issuer: named, jwks_uri: jwksUri } = Object(metadata) as Readonly<Record<string, unknown>>
+function readAddress(metadata: unknown, issuer: string, member: string): string {
+  const { issuer: named, [member]: address } = Object(metadata) as Readonly<Record<string, unknown>>
   if (named !== issuer)
     throw new MetadataError("issuer: expected the metadata to name the issuer exactly, got another's")
-  if (!isSafeUrl(jwksUri)) throw new MetadataError('jwks_uri: expected an https address in the metadata, got none')
+  if (!isSafeUrl(address)) throw new MetadataError(`${member}: expected an https address in the metadata, got none`)
   // From an issuer elsewhere this machine is not the place to look.
-  if (issuer.startsWith('https:') && !jwksUri.startsWith('https:')) {
-    throw new MetadataError('jwks_uri: expected an https address in the metadata, got plain http')
+  if (issuer.startsWith('https:') && !address.startsWith('https:')) {
+    throw new MetadataError(`${member}: expected an https address in the metadata, got plain http`)
   }
-  return jwksUri
+  return address
 }

@@ -6,19 +6,18 @@ import type { KeySource } from '../keys/key-set.ts'
 import { createRemoteKeys } from '../keys/remote.ts'
 import { createOutbox } from '../outbox.ts'
 import { reportRefusal } from '../report.ts'
-import { createRevocationList, type RevocationList } from '../revocation.ts'
-import { CLOCK_SKEW } from '../token/claims.ts'
 import { parseToken } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
 import { createTokenVerifier, type TokenVerifier } from '../verifier.ts'
-import { discoverJwksUri, MetadataError } from './discovery.ts'
+import { discover, MetadataError } from './discovery.ts'
+import { type Feed, openFeed } from './feed.ts'
 import { resolveVerifierOptions, type Trust, type VerifierOptions, type VerifierSettings } from './options.ts'
 import type { ServiceAuth, ServiceVerifier } from './service.ts'
 
 /** One issuer, and what verifies its tokens. */
 interface Trusted {
   readonly verifier: TokenVerifier
-  readonly revocations: Pick<RevocationList, 'assertFresh' | 'close'>
+  readonly revocations: Feed
 }
 
 /**
@@ -57,7 +56,7 @@ export async function createVerifier<Claims extends object = Record<string, unkn
 
   async function createTrusted(trust: Trust): Promise<Trusted> {
     const keys = await openKeys(trust, settings, events)
-    const revocations = await openRevocations(trust)
+    const revocations = await openFeed(trust, { ...settings, outbox })
     const verifier = createTokenVerifier({
       ...settings,
       ...trust,
@@ -67,15 +66,6 @@ export async function createVerifier<Claims extends object = Record<string, unkn
       clock: settings.steadyClock,
     })
     return { verifier, revocations }
-  }
-
-  async function openRevocations(
-    trust: Trust,
-  ): Promise<Pick<RevocationList, 'has' | 'hasKey' | 'assertFresh' | 'close'>> {
-    const { revocations: store } = trust
-    if (store === undefined) return { has: () => false, hasKey: () => false, assertFresh() {}, close() {} }
-    const retention = trust.maxLifetime + settings.clockTolerance + CLOCK_SKEW
-    return createRevocationList({ ...settings, ...trust, store, retention, outbox })
   }
 
   /** By the claim that nothing vouches for yet: the keys that are tried are those of exactly that issuer. */
@@ -117,7 +107,7 @@ async function openKeys(trust: Trust, settings: VerifierSettings, events: EventS
   async function locate(): Promise<string> {
     if (keys !== undefined && 'jwksUri' in keys) return keys.jwksUri
     try {
-      return await discoverJwksUri(issuer, limits)
+      return await discover(issuer, 'jwks_uri', limits)
     } catch (error) {
       if (error instanceof MetadataError) mistake = error
       throw error

@@ -1,0 +1,170 @@
+// createIntrospector(): verification for services that may not decide by themselves. They ask the issuer, keep the answer
+// for a short while, and check the rest on each request: time, fingerprint, and what the revocation feed says. RFC 7662.
+
+import { type ErrorCode, isSessionError, SessionError } from '../errors.ts'
+import { createEvents } from '../events.ts'
+import { describeFailure, fetchJson } from '../fetch-json.ts'
+import { createOutbox } from '../outbox.ts'
+import { reportRefusal } from '../report.ts'
+import { assertClaims } from '../token/claims.ts'
+import type { JsonObject } from '../token/json.ts'
+import { parseToken } from '../token/parse.ts'
+import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
+import { assertAdmitted, assertBound, type Auth, type Credentials, toAuth } from '../verifier.ts'
+import { createAnswers, digestToken } from './answers.ts'
+import { createBreaker } from './breaker.ts'
+import { authenticateClient } from './client.ts'
+import { discover } from './discovery.ts'
+import { openFeed } from './feed.ts'
+import {
+  type IntrospectorOptions,
+  type IntrospectorSettings,
+  resolveIntrospectorOptions,
+} from './introspector-options.ts'
+import type { ServiceAuth, ServiceVerifier } from './service.ts'
+
+const MAX_BYTES = 64 * 1024
+/** How many tokens may be asked about at the same time. */
+const MAX_PENDING = 256
+/** A token that says itself what it is. Others are the issuer's secret. */
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
+
+/**
+ * Makes a verifier that asks the issuer about each token, once while the answer is good. Nothing is asked before the first
+ * token comes.
+ *
+ * @throws TypeError when an option is wrong
+ * @see https://www.rfc-editor.org/rfc/rfc7662#section-2
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises'
+ * import { createIntrospector } from 'koa-holdfast/verifier'
+ *
+ * const introspector = await createIntrospector({
+ *   issuer: 'https://app.example',
+ *   audience: 'https://reports.app.example',
+ *   origin: 'https://reports.app.example',
+ *   cookie: { domain: 'app.example' },
+ *   client: { id: 'https://reports.app.example', key: await readFile('reports-key.json', 'utf8') },
+ * })
+ * ```
+ */
+export async function createIntrospector<Claims extends object = Record<string, unknown>>(
+  options: IntrospectorOptions,
+): Promise<ServiceVerifier<Claims>> {
+  const settings = await resolveIntrospectorOptions(options)
+  const { trust, realm, cookie, onStale, clock, steadyClock, cache, maxBytes } = settings
+  const events = createEvents(clock)
+  const outbox = createOutbox(clock)
+  const feed = await openFeed(trust, { ...settings, outbox })
+  const rules = { ...settings, ...trust, revocations: feed, clock: steadyClock }
+  const ask = createQuestion(settings)
+  const active = createAnswers<Auth>(steadyClock, cache.max)
+  const inactive = createAnswers<ErrorCode>(steadyClock, cache.max)
+  const pending = new Map<string, Promise<Auth>>()
+
+  async function introspect(token: string): Promise<Auth> {
+    const own = readToken(token)
+    const answer = await ask(token)
+    try {
+      const auth = readAnswer(answer, own)
+      active.set(token, auth, Math.min(auth.exp * 1000, steadyClock() + cache.active * 1000))
+      return auth
+    } catch (error) {
+      if (isSessionError(error)) inactive.set(token, error.code, steadyClock() + cache.inactive * 1000)
+      throw error
+    }
+  }
+
+  /** What the token says itself, if it is one that does: nobody is asked about what cannot be ours. */
+  function readToken(token: string): JsonObject | undefined {
+    if (!COMPACT_JWS.test(token)) return undefined
+    const { payload } = parseToken(token, { maxBytes, typ: ACCESS_TOKEN_TYPE })
+    // Nor is another issuer's token shown to this one.
+    if (payload['iss'] !== trust.issuer) throw new SessionError('ERR_TOKEN_ISSUER')
+    return payload
+  }
+
+  /** The issuer vouches for what it says; that it says it of this token, and for us, is checked (RFC 7662 section 4). */
+  function readAnswer(answer: JsonObject, own: JsonObject | undefined): Auth {
+    // A JSON boolean, and nothing that merely looks true.
+    if (answer['active'] !== true) throw new SessionError('ERR_TOKEN_INACTIVE')
+    const claims = assertClaims(answer, rules)
+    if (own !== undefined && (own['jti'] !== claims.jti || own['sub'] !== claims.sub)) {
+      throw new SessionError('ERR_TOKEN_CLAIMS', { detail: 'the issuer answered about another token' })
+    }
+    assertBound(claims, rules)
+    return toAuth(claims, '')
+  }
+
+  /** Many requests with one token are one question. */
+  function introspectOnce(token: string): Promise<Auth> {
+    const refused = inactive.get(token)
+    if (refused !== undefined) throw new SessionError(refused)
+    const key = digestToken(token)
+    const known = pending.get(key)
+    if (known !== undefined) return known
+    if (pending.size >= MAX_PENDING)
+      throw new SessionError('ERR_INTROSPECTION_UNAVAILABLE', { detail: 'too many wait' })
+    const question = introspect(token).finally(() => pending.delete(key))
+    pending.set(key, question)
+    return question
+  }
+
+  async function verify({ token, fingerprints }: Credentials): Promise<ServiceAuth<Claims>> {
+    if (token.length > maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
+    const auth = active.get(token) ?? (await introspectOnce(token))
+    assertAdmitted(auth, fingerprints, rules)
+    // The cast is the application's promise, made by the type parameter: the issuer's tokens carry these claims.
+    return auth as ServiceAuth<Claims>
+  }
+
+  async function close(): Promise<void> {
+    outbox.close()
+    feed.close()
+  }
+
+  return Object.freeze({
+    settings: Object.freeze({ realm, cookie, onStale, clock }),
+    verify,
+    assertFresh: (_auth, policy = onStale) => feed.assertFresh(policy),
+    report: (thrown, request) => reportRefusal(events, thrown, request),
+    events: events.source,
+    close,
+    [Symbol.asyncDispose]: close,
+  } satisfies ServiceVerifier<Claims>)
+}
+
+/** Makes what asks the issuer: about one token at a time, and not at all for a while after it has failed repeatedly. */
+function createQuestion(settings: IntrospectorSettings): (token: string) => Promise<JsonObject> {
+  const { trust, client, clock, fetch } = settings
+  const limits = { fetch, timeout: settings.timeout * 1000, maxBytes: MAX_BYTES }
+  const breaker = createBreaker(clock)
+  let { endpoint } = settings
+
+  async function send(token: string): Promise<JsonObject> {
+    endpoint ??= await discover(trust.issuer, 'introspection_endpoint', limits)
+    const { headers, parameters } = await authenticateClient(client, { issuer: trust.issuer, clock })
+    const { status, json } = await fetchJson(endpoint, limits, {
+      method: 'POST',
+      headers: { ...headers, 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ token, token_type_hint: 'access_token', ...parameters }).toString(),
+    })
+    if (json === undefined) throw new Error(`the issuer answered with ${status}${status === 401 ? ': client?' : ''}`)
+    return json
+  }
+
+  return async function ask(token) {
+    if (!breaker.isClosed()) throw new SessionError('ERR_INTROSPECTION_UNAVAILABLE', { detail: 'it failed repeatedly' })
+    try {
+      const answer = await send(token)
+      breaker.succeeded()
+      return answer
+    } catch (error) {
+      breaker.failed()
+      // It may have moved.
+      endpoint = settings.endpoint
+      throw new SessionError('ERR_INTROSPECTION_UNAVAILABLE', { detail: describeFailure(error) })
+    }
+  }
+}

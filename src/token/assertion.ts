@@ -1,0 +1,25 @@
+// How a client proves to its issuer who it is, with a key of its own: private_key_jwt. RFC 7523 section 3. By jose.
+
+import { randomBytes } from 'node:crypto'
+
+import { CompactSign } from 'jose'
+
+import type { SigningKey } from '../keys/key.ts'
+import type { Seconds } from '../time.ts'
+
+/** The `client_assertion_type` of a JWT. @see https://www.rfc-editor.org/rfc/rfc7523#section-2.2 */
+export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+const LIFETIME: Seconds = 60
+
+/** Signs an assertion, good once and for a minute. */
+export async function signAssertion(
+  key: SigningKey,
+  { clientId, audience, now }: { readonly clientId: string; readonly audience: string; readonly now: Seconds },
+): Promise<string> {
+  const jti = randomBytes(16).toString('base64url')
+  const claims = { iss: clientId, sub: clientId, aud: audience, jti, iat: now, exp: now + LIFETIME }
+  return new CompactSign(Buffer.from(JSON.stringify(claims)))
+    .setProtectedHeader({ alg: key.alg, kid: key.kid })
+    .sign(key.signingKey)
+}
