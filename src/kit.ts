@@ -89,13 +89,13 @@ export async function createSessionKit<Claims extends object = Record<string, un
   const verifier = createTokenVerifier({ ...verifying, typ: ACCESS_TOKEN_TYPE })
   const live = createLiveSessions({ sessions, revocations, clock: steadyClock })
 
-  const authenticator = createAuthenticator({ verifier, revocations, settings })
   const refusals = createRefusals({
     settings,
     report: (thrown, request) => reportRefusal(events, thrown, request),
     sessions,
   })
   const rule: CrossSiteRule = { origins: settings.origins, crossSite: cookie.sameSite === 'None' }
+  const authenticator = createAuthenticator({ verifier, revocations, settings, rule })
   const delivery = createDelivery(settings, events)
   const throttle = createThrottle(given.limiter, cookie.tlsProxy)
   const { authenticate, reauthorize } = given

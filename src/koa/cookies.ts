@@ -40,6 +40,15 @@ export function setCookie(ctx: Context, settings: CookieSettings, value: string 
   ctx.append('Set-Cookie', serializeCookie(settings, value ?? '', value === undefined ? 0 : maxAge))
 }
 
+// Browsers take name, value and attributes of this length together, or drop the cookie without a word.
+const MAX_COOKIE = 4096
+const LONGEST_MAX_AGE: Seconds = 999_999_999
+
+/** How long a value this cookie has room for. @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.6 */
+export function roomOf(settings: CookieSettings): number {
+  return MAX_COOKIE - serializeCookie(settings, '', LONGEST_MAX_AGE).length
+}
+
 /** Takes a Set-Cookie of this name out of the response. */
 export function removeCookie(ctx: Context, name: string): void {
   // The header as Node holds it: a string, an array or nothing.

@@ -11,6 +11,13 @@ const SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i
 const QUERY_TOKEN = /[?&]access_token=/
 
+/** Where a request's credentials are. */
+export interface CredentialCookies {
+  readonly fingerprint: string
+  /** The access token's cookie; undefined where it is in the Authorization header. */
+  readonly access: string | undefined
+}
+
 /**
  * Reads the credentials.
  *
@@ -19,7 +26,8 @@ const QUERY_TOKEN = /[?&]access_token=/
  *   is none, ERR_COOKIE_MALFORMED
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-2
  */
-export function readCredentials(request: IncomingMessage, cookieName: string): Credentials | undefined {
+export function readCredentials(request: IncomingMessage, names: CredentialCookies): Credentials | undefined {
+  if (names.access !== undefined) return readCookiePair(request, names.access, names.fingerprint)
   const { authorization } = request.headers
   if (countHeaders(request, 'authorization') > 1) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
   if (authorization === undefined || !SCHEME.test(authorization)) return undefined
@@ -27,7 +35,17 @@ export function readCredentials(request: IncomingMessage, cookieName: string): C
   if (QUERY_TOKEN.test(String(request.url))) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
   const token = BEARER.exec(authorization)?.[1]
   if (token === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
-  return { token, fingerprints: readCookies(request, cookieName) }
+  return { token, fingerprints: readCookies(request, names.fingerprint) }
+}
+
+/** The pair of a browser that holds both halves in cookies. What is in the header then is a second token. */
+function readCookiePair(request: IncomingMessage, access: string, fingerprint: string): Credentials | undefined {
+  const [token = '', ...others] = readCookies(request, access)
+  if (token === '' && others.length === 0) return undefined
+  if (others.length > 0 || SCHEME.test(request.headers.authorization ?? '')) {
+    throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
+  }
+  return { token, fingerprints: readCookies(request, fingerprint) }
 }
 
 /**

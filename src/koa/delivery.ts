@@ -13,7 +13,8 @@ import { harden } from './respond.ts'
 
 /** The answer to a login and a refresh (RFC 6749 section 5.1). */
 export interface TokenResponse {
-  readonly access_token: string
+  /** Not with `accessToken.transport: 'cookie'`. */
+  readonly access_token?: string
   readonly token_type: 'Bearer'
   readonly expires_in: Seconds
   readonly sid: string
@@ -35,10 +36,11 @@ export interface Delivery {
 
 /** Makes the delivery of one kit. */
 export function createDelivery(settings: Settings, events: EventSink): Delivery {
-  const { cookie, refreshCookie, transport, clock } = settings
+  const { cookie, accessCookie, refreshCookie, transport, clock } = settings
 
   function clear(ctx: Context): void {
     setCookie(ctx, cookie, undefined)
+    if (accessCookie !== undefined) setCookie(ctx, accessCookie, undefined)
     if (transport === 'cookie') setCookie(ctx, refreshCookie, undefined)
   }
 
@@ -50,10 +52,12 @@ export function createDelivery(settings: Settings, events: EventSink): Delivery 
       const { exp, jti, scope } = access.claims
       harden(ctx, settings)
       setCookie(ctx, cookie, joinFingerprints(fingerprints), maxAge)
+      // The token's cookie outlives the token: with an expired one, who logs out says which session ends.
+      if (accessCookie !== undefined) setCookie(ctx, accessCookie, access.token, maxAge)
       if (transport === 'cookie') setCookie(ctx, refreshCookie, refreshToken, maxAge)
       events.emit('authn_token_created', { sub, sid, jti, exp, request: describeRequest(ctx) })
       return {
-        access_token: access.token,
+        ...(accessCookie === undefined && { access_token: access.token }),
         token_type: 'Bearer',
         expires_in: Math.max(exp - toNumericDate(now), 0),
         sid,

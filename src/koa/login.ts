@@ -48,7 +48,7 @@ export function createLogin(options: {
   readonly authenticate: SessionKitOptions['authenticate']
 }): Login {
   const { settings, rule, sessions, verifier, authenticator, delivery, throttle, revocations, events } = options
-  const { cookie, refreshCookie, transport } = settings
+  const { cookie, accessCookie, refreshCookie, transport } = settings
 
   async function login(ctx: Context): Promise<void> {
     assertSameSite(ctx, rule)
@@ -155,7 +155,9 @@ export function createLogin(options: {
   }
 
   function readPair(ctx: Context): Credentials | undefined {
-    return ignore(['ERR_TOKEN_MALFORMED'], () => readCredentials(ctx.req, cookie.name))
+    return ignore(['ERR_TOKEN_MALFORMED'], () =>
+      readCredentials(ctx.req, { fingerprint: cookie.name, access: accessCookie?.name }),
+    )
   }
 
   return { login, logout, start: (ctx, subject) => start(ctx, subject), renew, end }

@@ -12,6 +12,7 @@ import { assertKnown, boolean } from '../options/checks.ts'
 import type { AuthState, Context, OptionalAuthState } from './context.ts'
 import { assertTransport, type FingerprintCookie } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
+import { assertSameSite, type CrossSiteRule } from './cross-site.ts'
 import type { Refusals } from './refusals.ts'
 import { readPath } from './request-info.ts'
 import type { Demands } from './respond.ts'
@@ -48,14 +49,25 @@ export interface Authenticator {
   replace(ctx: Context, auth: Auth | undefined): void
 }
 
+/** What is to be known to find a request's credentials. */
+export interface RequestSettings {
+  readonly cookie: FingerprintCookie
+  /** Where the token is in a cookie as well. */
+  readonly accessCookie?: FingerprintCookie | undefined
+  readonly onStale: StalePolicy
+}
+
 /** Makes what verifies each request once. */
 export function createRequestVerifier(options: {
   readonly verifier: Pick<TokenVerifier, 'verify'>
   readonly assertFresh: (policy: StalePolicy, auth: Auth) => void
-  readonly settings: { readonly cookie: FingerprintCookie; readonly onStale: StalePolicy }
+  readonly settings: RequestSettings
+  /** What a request whose cookies alone are its credentials must be. @throws SessionError with ERR_CROSS_SITE */
+  readonly assertOwnPage?: (ctx: Context) => void
 }): Omit<Authenticator, 'demand'> {
-  const { verifier, assertFresh, settings } = options
-  const { cookie } = settings
+  const { verifier, assertFresh, settings, assertOwnPage } = options
+  const { cookie, accessCookie } = settings
+  const names = { fingerprint: cookie.name, access: accessCookie?.name }
 
   // Not in ctx.state, which anybody can write to.
   const verified = new WeakMap<object, Auth>()
@@ -68,8 +80,9 @@ export function createRequestVerifier(options: {
   }
 
   async function verify(ctx: Context): Promise<Auth | undefined> {
-    const credentials = readCredentials(ctx.req, cookie.name)
+    const credentials = readCredentials(ctx.req, names)
     if (credentials === undefined) return undefined
+    if (accessCookie !== undefined) assertOwnPage?.(ctx)
     assertTransport(ctx, cookie)
     const auth = await verifier.verify(credentials)
     verified.set(ctx.req, auth)
@@ -90,10 +103,15 @@ export function createRequestVerifier(options: {
 export function createAuthenticator(options: {
   readonly verifier: TokenVerifier
   readonly revocations: Pick<RevocationList, 'assertFresh' | 'isListed'>
-  readonly settings: { readonly cookie: FingerprintCookie; readonly onStale: StalePolicy }
+  readonly settings: RequestSettings
+  readonly rule: CrossSiteRule
 }): Authenticator {
   const { revocations } = options
-  const requests = createRequestVerifier({ ...options, assertFresh: (policy) => revocations.assertFresh(policy) })
+  const requests = createRequestVerifier({
+    ...options,
+    assertFresh: (policy) => revocations.assertFresh(policy),
+    assertOwnPage: (ctx) => assertSameSite(ctx, options.rule),
+  })
 
   async function demand(ctx: Context): Promise<Auth> {
     const known = requests.peek(ctx)

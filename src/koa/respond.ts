@@ -22,7 +22,8 @@ export interface AnswerSettings {
   readonly issuer: string
   readonly hsts: boolean
   readonly cookie: { readonly name: string }
-  readonly refreshCookie: { readonly name: string }
+  readonly accessCookie?: { readonly name: string } | undefined
+  readonly refreshCookie?: { readonly name: string }
 }
 
 const HARDENING = {
@@ -72,7 +73,9 @@ export function respondRefusal(
   harden(ctx, settings)
   ctx.set({ ...error.headers })
   // A cookie that was set before it came to this has lost its token, and other headers may be about another body.
-  for (const { name } of [settings.cookie, settings.refreshCookie]) removeCookie(ctx, name)
+  for (const own of [settings.cookie, settings.accessCookie, settings.refreshCookie]) {
+    if (own !== undefined) removeCookie(ctx, own.name)
+  }
   for (const name of ENTITY_HEADERS) ctx.remove(name)
   if (status === 401 || status === 403 || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') {
     ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))

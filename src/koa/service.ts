@@ -54,7 +54,7 @@ export function protect(verifier: ServiceVerifier, options: ProtectOptions = {})
   const { settings } = verifier
   const { realm, cookie, clock } = settings
   const refusals = createRefusals({
-    settings: { issuer: realm, hsts: false, cookie, refreshCookie: cookie, onSidejack: 'reject', clock },
+    settings: { issuer: realm, hsts: false, cookie, onSidejack: 'reject', clock },
     report: (thrown, request) => verifier.report(thrown, request),
   })
   const middleware = createProtect({

@@ -59,6 +59,7 @@ const KNOWN = [
 const SAME_SITE = { strict: 'Strict', lax: 'Lax', none: 'None' } as const
 const DEVELOPMENT_NAME = 'Fgp-Development'
 const DEVELOPMENT_REFRESH_NAME = 'Refresh-Development'
+const DEVELOPMENT_ACCESS_NAME = 'Access-Development'
 const PREFIX = /^__(?:Secure|Host-Http|Host)-/i
 const COOKIE_NAME = /^[\w!#$%&'*+.^`|~-]{1,64}$/
 const DOMAIN = /^(?!.*\.$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/i
@@ -73,7 +74,7 @@ const PATH = /^\/[\w.~!$&'()*+,=:@%/-]{0,255}$/
 export function resolveCookies(
   options: CookieOptions,
   place: { readonly host: string; readonly prefix: string; readonly isLocal: boolean },
-): { readonly cookie: CookieSettings; readonly refreshCookie: CookieSettings } {
+): { readonly cookie: CookieSettings; readonly accessCookie: CookieSettings; readonly refreshCookie: CookieSettings } {
   const cookie = resolveCookie(options, place)
   const prefix = PREFIX.exec(cookie.name)?.[0] ?? ''
   const refreshCookie = Object.freeze({
@@ -83,10 +84,13 @@ export function resolveCookies(
     domain: undefined,
     path: /^__host-/i.test(prefix) ? '/' : place.prefix,
   })
-  if (refreshCookie.name.toLowerCase() === cookie.name.toLowerCase()) {
-    throw new TypeError(`cookie.name: expected another name than the refresh cookie's, got ${describe(cookie.name)}`)
+  const accessCookie = Object.freeze({ ...cookie, name: cookie.secure ? `${prefix}Access` : DEVELOPMENT_ACCESS_NAME })
+  if ([refreshCookie, accessCookie].some(({ name }) => name.toLowerCase() === cookie.name.toLowerCase())) {
+    throw new TypeError(
+      `cookie.name: expected another name than the kit's other cookies', got ${describe(cookie.name)}`,
+    )
   }
-  return { cookie, refreshCookie }
+  return { cookie, accessCookie, refreshCookie }
 }
 
 function resolveCookie(

@@ -6,6 +6,7 @@ import type { FingerprintFormat } from '../fingerprint.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
 import type { Limiter } from '../koa/limiter.ts'
+import { roomOf } from '../koa/cookies.ts'
 import { assertKnown, boolean, integer, oneOf } from './checks.ts'
 import type { Reauthorization, RefreshingSession } from '../session/refresh.ts'
 import type { SessionLimits, Subject } from '../session/session.ts'
@@ -53,11 +54,17 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
   /** Where the routes are. @default '/auth' */
   readonly prefix?: string
   readonly accessToken?: {
+    /**
+     * `'header'`: in the answer, for `Authorization: Bearer`. `'cookie'`: in `__Secure-Access`, which no script reads, for
+     * apps that render pages on the server; then every unsafe request that carries it must come from an own page.
+     * @default 'header'
+     */
+    readonly transport?: 'header' | 'cookie'
     /** How long a token lives. @default '15m' */
     readonly lifetime?: Duration
     /** The longest lifetime that may be configured, or is believed. Kits that share a store agree on it. @default '1h' */
     readonly maxLifetime?: Duration
-    /** The longest token that is issued, in bytes; twice that is still verified. @default 4096 */
+    /** The longest token that is issued, in bytes; twice that is still verified. @default 4096, or what fits a cookie */
     readonly maxBytes?: number
   }
   readonly refreshToken?: {
@@ -141,6 +148,8 @@ export interface Settings {
   readonly onMaxSessions: 'evict' | 'refuse'
   readonly format: FingerprintFormat
   readonly cookie: CookieSettings
+  /** Undefined where the token travels in a header. */
+  readonly accessCookie: CookieSettings | undefined
   readonly refreshCookie: CookieSettings
   readonly transport: 'cookie' | 'body'
   /** How long the previous refresh token is answered. */
@@ -168,7 +177,7 @@ const KNOWN = {
     ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
     ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale'],
   ],
-  accessToken: ['lifetime', 'maxLifetime', 'maxBytes'],
+  accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes'],
   refreshToken: ['transport', 'grace'],
   session: ['absolute', 'idle', 'remembered', 'max', 'onMax'],
   remembered: ['absolute', 'idle'],
@@ -191,7 +200,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
   const { issuer, prefix = '/auth', origins = [], onSidejack = 'reject', clearSiteData = ['storage'] } = options
   const { maxStaleness = '5s', onStale = 'reject' } = options
   const { hsts = false, clockTolerance = 0, clock = Date.now } = options
-  const { lifetime = '15m', maxLifetime = '1h', maxBytes = 4096 } = accessToken
+  const { transport: accessTransport = 'header', lifetime = '15m', maxLifetime = '1h', maxBytes = 4096 } = accessToken
   const { transport = 'cookie', grace = '10s' } = refreshToken
   const { max = Infinity, onMax = 'evict', remembered = {} } = session
   assertKnown(remembered, 'session.remembered', KNOWN.remembered)
@@ -201,6 +210,8 @@ export function resolveOptions(options: SessionKitOptions): Settings {
   assertFunctions(options)
   assertStore(options.store)
   assertKeys(options.keys)
+  const { accessCookie, ...cookies } = resolveCookies(cookie, { host, prefix: resolvePrefix(prefix), isLocal })
+  const isCookie = oneOf(accessTransport, 'accessToken.transport', ['header', 'cookie']) === 'cookie'
   const longest = parseDuration(maxLifetime, 'accessToken.maxLifetime', { max: DAY })
   const life = parseDuration(lifetime, 'accessToken.lifetime', { max: longest })
   return Object.freeze({
@@ -211,13 +222,17 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     lifetime: life,
     maxLifetime: longest,
     requiredClaims: ['sid'],
-    maxBytes: integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
+    maxBytes: Math.min(
+      integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
+      isCookie ? roomOf(accessCookie) : Infinity,
+    ),
     limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
     rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),
     maxSessions: max === Infinity ? max : integer(max, 'session.max', 1, 1000),
     onMaxSessions: oneOf(onMax, 'session.onMax', ['evict', 'refuse']),
     format: oneOf(format, 'fingerprint.format', ['base64url', 'owasp']),
-    ...resolveCookies(cookie, { host, prefix: resolvePrefix(prefix), isLocal }),
+    ...cookies,
+    accessCookie: isCookie ? accessCookie : undefined,
     transport: oneOf(transport, 'refreshToken.transport', ['cookie', 'body']),
     grace: parseDuration(grace, 'refreshToken.grace', { min: 0, max: 60 }),
     origins: resolveOrigins(origins, issuer),

@@ -196,7 +196,8 @@ test('SL-09 SL-02 a stream is closed when the absolute time of its session is ov
     await listenTo(app, bearer(await app.login('bob')))
   ).ended
   const elapsed = performance.now() - begun
-  t.true(elapsed > 2900 && elapsed < 10_000, `${elapsed} ms`)
+  // Tokens end at a whole second.
+  t.true(elapsed > 1900 && elapsed < 10_000, `${elapsed} ms`)
 })
 
 test('SL-09 what is revoked in one process closes the streams of another on the same store', async (t) => {

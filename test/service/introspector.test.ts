@@ -11,6 +11,7 @@ import { createOutbox } from '../../src/outbox.ts'
 import { createClock } from '../helpers/app.ts'
 import { type Answer, openQuestioned, type Questioned, SERVICE } from '../helpers/introspection.ts'
 
+const decode = (text: string): string | null => new URLSearchParams(`x=${text}`).get('x')
 const codes = ({ events }: Questioned): unknown[] => events.map(({ event }) => (event as { code?: unknown }).code)
 
 async function assertStatus(t: ExecutionContext, service: Questioned, status: number, what: string): Promise<void> {
@@ -40,7 +41,6 @@ test('it says who it is by Basic, form-encoded first, as RFC 6749 section 2.3.1 
   }
   await assertStatus(t, service, 401, 'inactive')
   const [id = '', secret = ''] = Buffer.from(String(header).replace('Basic ', ''), 'base64').toString().split(':')
-  const decode = (text: string): string | null => new URLSearchParams(`x=${text}`).get('x')
   t.deepEqual([decode(id), decode(secret)], ['a:b c', 'p%ä+ss word, long enough for this'])
 })
 
@@ -69,13 +69,13 @@ const REFUSED: readonly (readonly [string, (claims: Record<string, unknown>) => 
   ['an empty object', () => ({})],
   ['not active', () => ({ active: false })],
   ['exp past', (claims) => ({ ...claims, active: true, exp: Number(claims['iat']) - 1, iat: 1 })],
-  ['exp missing', ({ exp: _, ...claims }) => ({ ...claims, active: true })],
+  ['exp missing', (claims) => ({ ...claims, active: true, exp: undefined })],
   ['another subject', (claims) => ({ ...claims, active: true, sub: 'bob' })],
   ['another token', (claims) => ({ ...claims, active: true, jti: 'another' })],
   ['another issuer', (claims) => ({ ...claims, active: true, iss: 'https://evil.example' })],
   ['another audience', (claims) => ({ ...claims, active: true, aud: 'https://other.app.example' })],
-  ['no audience', ({ aud: _, ...claims }) => ({ ...claims, active: true })],
-  ['no fingerprint', ({ fgp: _, ...claims }) => ({ ...claims, active: true })],
+  ['no audience', (claims) => ({ ...claims, active: true, aud: undefined })],
+  ['no fingerprint', (claims) => ({ ...claims, active: true, fgp: undefined })],
   ['a fingerprint that is none', (claims) => ({ ...claims, active: true, fgp: '' })],
   ['bound to a key that nobody proves', (claims) => ({ ...claims, active: true, cnf: { jkt: 'x' } })],
 ]

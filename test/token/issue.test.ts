@@ -371,7 +371,7 @@ test('IS-14 a form login of the application can answer 303 with the cookie, and 
   const app = await openTestApp(t, {
     mount: (_koa, kit, router) => {
       router.post('/form', async (ctx) => {
-        token = (await kit.start(ctx, { sub: 'alice' })).access_token
+        token = (await kit.start(ctx, { sub: 'alice' })).access_token ?? ''
         ctx.status = 303
         ctx.redirect('/')
       })
