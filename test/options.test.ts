@@ -1,6 +1,7 @@
 // Every option of createSessionKit with every kind of wrong value: a TypeError, at once, that begins with its name.
 
 import test, { type ExecutionContext } from 'ava'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
 
 import {
   createKeySet,
@@ -119,7 +120,11 @@ const ROWS: readonly Row[] = [
   },
   { name: 'authenticate', except: isFunction, values: ['x', { call: 1 }] },
   { name: 'reauthorize', except: isFunction, values: ['x', { call: 1 }] },
-  { name: 'limiter', except: (value) => isFunction(value) || value === false, values: ['x', 60, 'false', { call: 1 }] },
+  {
+    name: 'limiter',
+    except: (value) => isFunction(value) || value === false,
+    values: ['x', 60, 'false', { call: 1 }, { count: 10 }],
+  },
   { name: 'clock', except: isFunction, values: ['x', Date.now()] },
   {
     name: 'prefix',
@@ -459,7 +464,13 @@ test('every good value is accepted', async (t) => {
     ...[['storage', 'cache', 'cookies'], ['cookies']].map((clearSiteData) => ({ clearSiteData })),
     ...['reject', 'revoke'].map((onSidejack) => ({ onSidejack })),
     ...['base64url', 'owasp'].map((format) => ({ fingerprint: { format } })),
-    ...[{ hsts: true }, { hsts: false }, { limiter: () => undefined }, { clock: Date.now }],
+    ...[
+      { hsts: true },
+      { hsts: false },
+      { limiter: () => undefined },
+      { limiter: { count: (limit) => new RateLimiterMemory(limit) } },
+      { clock: Date.now },
+    ],
     ...[{ domain: 'app.example' }, { path: '/auth' }, { lifetime: 'session' }, { tlsProxy: true }].map((cookie) => ({
       cookie,
     })),

@@ -3,10 +3,10 @@
 
 import { isIPv4, isIPv6 } from 'node:net'
 
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
 
 import { SessionError } from '../errors.ts'
-import type { Seconds } from '../time.ts'
+import type { Milliseconds, Seconds } from '../time.ts'
 import type { Context } from './context.ts'
 
 /** What is limited. */
@@ -15,24 +15,44 @@ export type LimitedAction = 'login' | 'refresh'
 /** Answers how many seconds to wait, or undefined to go on. */
 export type Limiter = (ctx: Context, action: LimitedAction) => Seconds | undefined | Promise<Seconds | undefined>
 
+/** Where the default limits are counted, for several processes: a class of rate-limiter-flexible on a store they share. */
+export interface SharedLimiter {
+  readonly count: (limit: {
+    readonly keyPrefix: string
+    readonly points: number
+    readonly duration: Seconds
+  }) => Counter
+}
+
+/** Counts attempts, as the classes of rate-limiter-flexible do. */
+export interface Counter {
+  /** Takes a point. Rejects with `msBeforeNext` when there is none left. */
+  consume(key: string): Promise<unknown>
+  /** Gives a point back. */
+  reward(key: string): Promise<unknown>
+}
+
 /** Runs what is limited, unless it has been tried too often. */
 export interface Throttle {
-  /** @throws SessionError with ERR_RATE_LIMITED, and what `work` throws */
+  /** @throws SessionError with ERR_RATE_LIMITED or ERR_STORE_UNAVAILABLE, and what `work` throws */
   run<T>(ctx: Context, action: LimitedAction, work: () => Promise<T>): Promise<T>
 }
 
 // Failures from one address: in how many seconds how many.
 const LIMITS = { login: { points: 10, duration: 300 }, refresh: { points: 120, duration: 60 } } as const
+const IN_MEMORY: SharedLimiter = { count: (limit) => new RateLimiterMemory(limit) }
+// How long an answer of whoever counts may take.
+const PATIENCE: Milliseconds = 2000
 
 /**
  * Makes the throttle of one kit.
  *
- * @param limiter - the application's; undefined for the default, false for none
+ * @param limiter - the application's, or where it counts; undefined for the default, false for none
  * @param tlsProxy - whether a proxy stands in front whose headers Koa may not believe
  */
-export function createThrottle(limiter: Limiter | false | undefined, tlsProxy: boolean): Throttle {
+export function createThrottle(limiter: Limiter | SharedLimiter | false | undefined, tlsProxy: boolean): Throttle {
   if (limiter === false) return { run: (_ctx, _action, work) => work() }
-  if (limiter === undefined) return createDefaultThrottle(tlsProxy)
+  if (typeof limiter !== 'function') return createDefaultThrottle(tlsProxy, limiter)
   return {
     async run(ctx, action, work) {
       const wait = await limiter(ctx, action)
@@ -42,9 +62,17 @@ export function createThrottle(limiter: Limiter | false | undefined, tlsProxy: b
   }
 }
 
-function createDefaultThrottle(tlsProxy: boolean): Throttle {
-  const limiters = { login: new RateLimiterMemory(LIMITS.login), refresh: new RateLimiterMemory(LIMITS.refresh) }
+function createDefaultThrottle(tlsProxy: boolean, { count }: SharedLimiter = IN_MEMORY): Throttle {
+  const limiters = {
+    login: count({ keyPrefix: 'holdfast:login', ...LIMITS.login }),
+    refresh: count({ keyPrefix: 'holdfast:refresh', ...LIMITS.refresh }),
+  }
   let isWarned = false
+
+  /** What was done is done: that its point stays taken must not undo it. */
+  async function giveBack(action: LimitedAction, key: string): Promise<void> {
+    await inTime(limiters[action].reward(key)).catch(() => {})
+  }
 
   return {
     async run(ctx, action, work) {
@@ -56,15 +84,30 @@ function createDefaultThrottle(tlsProxy: boolean): Throttle {
       }
       const key = toNetwork(ctx.ip)
       // Taken before the work, so that many at the same time count as many.
-      await limiters[action].consume(key).catch(async (spent: RateLimiterRes) => {
+      await inTime(limiters[action].consume(key)).catch(async (spent: unknown) => {
+        const { msBeforeNext } = Object(spent) as { readonly msBeforeNext?: unknown }
+        if (typeof msBeforeNext !== 'number') throw new SessionError('ERR_STORE_UNAVAILABLE', { cause: spent })
         // What is not tried has not failed.
-        await limiters[action].reward(key)
-        throw refuse(spent.msBeforeNext / 1000)
+        await giveBack(action, key)
+        throw refuse(msBeforeNext / 1000)
       })
       const done = await work()
-      await limiters[action].reward(key)
+      await giveBack(action, key)
       return done
     },
+  }
+}
+
+/** What does not answer has failed: nobody waits for a store that hangs. */
+async function inTime(work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('the limiter did not answer in time')), PATIENCE)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -5,7 +5,7 @@ import { type CookieOptions, type CookieSettings, resolveCookies } from './cooki
 import type { FingerprintFormat } from '../fingerprint.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
-import type { Limiter } from '../koa/limiter.ts'
+import type { Limiter, SharedLimiter } from '../koa/limiter.ts'
 import { roomOf } from '../koa/cookies.ts'
 import { assertKnown, boolean, integer, oneOf } from './checks.ts'
 import type { Reauthorization, RefreshingSession } from '../session/refresh.ts'
@@ -115,10 +115,10 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
   readonly onStale?: 'reject' | { readonly openFor: Duration }
   /**
    * Asked before each login and each refresh. Answers how many seconds to wait, or undefined to go on. False for none,
-   * where something in front of the app does it. @default what failed from one address: 10 logins in five minutes,
-   * 120 refreshes in a minute
+   * where something in front of the app does it; `{ count }` for the default limits, counted where several processes
+   * see it. @default what failed from one address: 10 logins in five minutes, 120 refreshes in a minute
    */
-  readonly limiter?: Limiter | false
+  readonly limiter?: Limiter | SharedLimiter | false
   /** What `Clear-Site-Data` clears at logout. `'cookies'` takes every cookie of the whole domain. @default ['storage'] */
   readonly clearSiteData?: readonly ('storage' | 'cache' | 'cookies')[]
   /** Adds `Strict-Transport-Security` (two years, subdomains) to the kit's answers. @default false */
@@ -267,8 +267,11 @@ function resolveLimits(
 function assertFunctions(options: SessionKitOptions): void {
   for (const name of ['authenticate', 'reauthorize', 'limiter', 'clock'] as const) {
     const value: unknown = options[name]
-    if (value === undefined || typeof value === 'function' || (name === 'limiter' && value === false)) continue
-    throw new TypeError(`${name}: expected a function${name === 'limiter' ? ' or false' : ''}, got ${describe(value)}`)
+    if (value === undefined || typeof value === 'function') continue
+    if (name !== 'limiter') throw new TypeError(`${name}: expected a function, got ${describe(value)}`)
+    const { count } = Object(value) as { readonly count?: unknown }
+    if (value === false || typeof count === 'function') continue
+    throw new TypeError(`limiter: expected a function, { count } or false, got ${describe(value)}`)
   }
 }
 
