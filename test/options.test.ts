@@ -468,7 +468,11 @@ test('every good value is accepted', async (t) => {
       { hsts: true },
       { hsts: false },
       { limiter: () => undefined },
-      { limiter: { count: (limit) => new RateLimiterMemory(limit) } },
+      {
+        limiter: {
+          count: (limit: { readonly points: number; readonly duration: number }) => new RateLimiterMemory(limit),
+        },
+      },
       { clock: Date.now },
     ],
     ...[{ domain: 'app.example' }, { path: '/auth' }, { lifetime: 'session' }, { tlsProxy: true }].map((cookie) => ({

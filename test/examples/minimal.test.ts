@@ -1,27 +1,16 @@
 // The quick start of the README, started as a reader would start it.
 
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 
 import test from 'ava'
 
 import { startExample, temporaryDirectory } from '../helpers/example.ts'
-import { portOf } from '../helpers/http.ts'
+import { findPort } from '../helpers/http.ts'
 
 const FILE = 'minimal/main.ts'
 
-async function findPort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return String(port)
-}
-
 test.serial('the minimal example lets in both halves, and neither half alone', async (t) => {
-  const port = await findPort()
+  const port = String(await findPort())
   const app = await startExample(t, FILE, { PORT: port })
   t.is(app.url, `http://localhost:${port}`)
   const { token, cookie } = await app.login('alice', 'wonderland')
@@ -36,7 +25,7 @@ test.serial('the minimal example lets in both halves, and neither half alone', a
 })
 
 test.serial('the minimal example refuses a wrong password', async (t) => {
-  const app = await startExample(t, FILE, { PORT: await findPort() })
+  const app = await startExample(t, FILE, { PORT: String(await findPort()) })
   await t.throwsAsync(app.login('alice', 'wrong'), { message: /^login answered 401/ })
 })
 
@@ -46,7 +35,7 @@ test.serial('the lines that the minimal example prints work as they are', async 
     t.true(process.env.CI !== 'true')
     return
   }
-  const app = await startExample(t, FILE, { PORT: await findPort() })
+  const app = await startExample(t, FILE, { PORT: String(await findPort()) })
   await app.line((line) => line.startsWith('curl '))
   const script = app.lines.slice(1).join('\n')
   const { stdout, stderr } = spawnSync('sh', ['-c', script], { cwd: await temporaryDirectory(t), encoding: 'utf8' })
