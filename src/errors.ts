@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'ERR_TOKEN_TYPE'
   | 'ERR_TOKEN_ALGORITHM'
   | 'ERR_TOKEN_KEY'
+  | 'ERR_TOKEN_DECRYPTION'
   | 'ERR_TOKEN_SIGNATURE'
   | 'ERR_TOKEN_CLAIMS'
   | 'ERR_TOKEN_ISSUER'
@@ -85,12 +86,16 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     message: 'The request carries more than one access token',
   },
   ERR_COOKIE_MALFORMED: { ...invalidToken, message: 'The Cookie header is none that a browser sends' },
-  ERR_TOKEN_MALFORMED: { ...invalidToken, message: 'Not a compact JWS in canonical base64url' },
+  ERR_TOKEN_MALFORMED: {
+    ...invalidToken,
+    message: 'Not a compact JWS, or JWE where tokens are encrypted, in canonical base64url',
+  },
   ERR_TOKEN_TOO_LARGE: { ...invalidToken, message: 'The token is longer than the limit' },
   ERR_TOKEN_HEADER: { ...invalidToken, message: 'The token header holds a refused parameter' },
-  ERR_TOKEN_TYPE: { ...invalidToken, message: 'The token header `typ` is not the expected type' },
+  ERR_TOKEN_TYPE: { ...invalidToken, message: 'The token header `typ`, or `cty` around it, is not the expected type' },
   ERR_TOKEN_ALGORITHM: { ...invalidToken, message: "The token header `alg` is not the key's algorithm" },
   ERR_TOKEN_KEY: { ...invalidToken, message: 'The token header `kid` names no key of the key set' },
+  ERR_TOKEN_DECRYPTION: { ...invalidToken, message: 'The token does not decrypt with the key that it names' },
   ERR_TOKEN_SIGNATURE: { ...invalidToken, message: 'The token signature does not verify' },
   ERR_TOKEN_CLAIMS: { ...invalidToken, message: 'A token claim is missing, malformed or implausible' },
   ERR_TOKEN_ISSUER: { ...invalidToken, message: 'The token is from another issuer' },

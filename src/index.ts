@@ -23,6 +23,14 @@ export type {
 } from './events.ts'
 export type { FingerprintFormat } from './fingerprint.ts'
 export type { Algorithm } from './keys/algorithms.ts'
+export {
+  createEncryptionKeys,
+  type EncryptingKey,
+  type EncryptionKey,
+  type EncryptionKeys,
+  generateEncryptionKey,
+} from './keys/encryption.ts'
+export type { EncryptionAlgorithm } from './keys/encryption-algorithms.ts'
 export { generateKey } from './keys/generate.ts'
 export { importKey, type ImportOptions, type KeyInput } from './keys/import.ts'
 export { createKeySet, type KeySet, type KeySetOptions } from './keys/key-set.ts'

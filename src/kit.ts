@@ -30,6 +30,7 @@ import type { SessionKit } from './session-kit.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 import { CLOCK_SKEW } from './token/claims.ts'
+import { createDecrypt } from './token/encrypt.ts'
 import { ACCESS_TOKEN_TYPE, TICKET_TYPE } from './token/sign.ts'
 import { createTokenVerifier } from './verifier.ts'
 
@@ -81,6 +82,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
   const verifying = {
     ...settings,
     clock: steadyClock,
+    decrypt: settings.encryption && createDecrypt(settings.encryption),
     keys,
     revocations,
     maxBytes: settings.maxBytes * 2,

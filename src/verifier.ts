@@ -6,6 +6,7 @@ import type { KeySource } from './keys/key-set.ts'
 import type { RevocationList } from './revocation.ts'
 import type { Clock, Seconds } from './time.ts'
 import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from './token/claims.ts'
+import type { Decrypt } from './token/encrypt.ts'
 import { parseToken } from './token/parse.ts'
 import { verifySignature } from './token/verify.ts'
 
@@ -64,6 +65,8 @@ export interface RequestRules extends ClaimRules {
 
 /** What a verifier needs. */
 export interface TokenVerifierOptions extends RequestRules {
+  /** What opens encrypted tokens; with it, all of them have to be. */
+  readonly decrypt?: Decrypt | undefined
   readonly keys: KeySource
   /** The `typ` of the tokens it takes, and no others. */
   readonly typ: string
@@ -72,11 +75,12 @@ export interface TokenVerifierOptions extends RequestRules {
 
 /** Makes a verifier. */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { keys, revocations } = options
+  const { decrypt, keys, revocations } = options
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
   async function authenticate(token: string): Promise<Auth> {
-    const parsed = parseToken(token, options)
+    const signed = decrypt === undefined ? token : await decrypt(token, options)
+    const parsed = parseToken(signed, options)
     const key = await keys.get(parsed.kid)
     if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
     await verifySignature(parsed, key)

@@ -44,7 +44,8 @@ export async function generateKey(algorithm: Algorithm = 'ES256'): Promise<JWK> 
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: algorithm, use: 'sig' }
 }
 
-async function generatePrivateKey(kty: string, crv: string | undefined): Promise<KeyObject> {
+/** Draws a key pair. */
+export async function generatePrivateKey(kty: string, crv: string | undefined): Promise<KeyObject> {
   if (kty === 'RSA') return (await generate('rsa', { modulusLength: MODULUS_BITS })).privateKey
   if (kty === 'EC' && crv !== undefined) return (await generate('ec', { namedCurve: crv })).privateKey
   return (await generate('ed25519')).privateKey

@@ -58,10 +58,6 @@ export async function importJwk(jwk: JWK, wanted: WantedAlgorithm): Promise<Key>
   if (jwk.kty === 'oct') {
     return createSecretKey(Buffer.from(String(jwk.k), 'base64url'), named)
   }
-  if (!('d' in jwk) && ['p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk)) {
-    throw new TypeError('key: expected a whole private JWK or a public one, got one without `d`')
-  }
-  if ('oth' in jwk) throw new TypeError('key: expected an RSA key of two primes, got one of more (`oth`)')
   return createKey(parseJwk(jwk), named)
 }
 
@@ -75,7 +71,12 @@ function nameAlgorithm({ alg }: JWK, wanted: WantedAlgorithm): WantedAlgorithm {
   return { algorithm: alg, isDefault: false }
 }
 
-function parseJwk(jwk: JWK): KeyObject {
+/** The key pair, or the public key, that a JWK holds. @throws TypeError */
+export function parseJwk(jwk: JWK): KeyObject {
+  if (!('d' in jwk) && ['p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk)) {
+    throw new TypeError('key: expected a whole private JWK or a public one, got one without `d`')
+  }
+  if ('oth' in jwk) throw new TypeError('key: expected an RSA key of two primes, got one of more (`oth`)')
   try {
     const input = { key: jwk as Record<string, string>, format: 'jwk' } as const // node checks the members
     if (!('d' in jwk)) return createPublicKey(input)

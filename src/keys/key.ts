@@ -7,6 +7,7 @@ import { calculateJwkThumbprint, type CryptoKey, importJWK, type JWK } from 'jos
 
 import { describe } from '../describe.ts'
 import { type Algorithm, ALGORITHMS, inferAlgorithm, isSymmetric } from './algorithms.ts'
+import type { EncryptionAlgorithm } from './encryption-algorithms.ts'
 import { assertSecret } from './secret.ts'
 import { assertPair, assertStrength } from './strength.ts'
 
@@ -106,8 +107,7 @@ export async function createSecretKey(
     throw new TypeError(`algorithm: expected 'HS256', 'HS384' or 'HS512' for a secret, got '${algorithm}'`)
   }
   assertSecret(secret, bytes)
-  // Not the thumbprint: RFC 7638 section 7 warns that one of a secret helps to guess it when published, and a kid is.
-  const thumbprint = createHmac('sha256', secret).update('koa-holdfast kid').digest('base64url')
+  const thumbprint = digestSecret(secret)
   const kid = options.kid ?? thumbprint
   assertKid(kid)
   const key = await webcrypto.subtle.importKey('raw', secret, { name: 'HMAC', hash }, false, ['sign', 'verify'])
@@ -121,7 +121,13 @@ export async function createSecretKey(
   })
 }
 
-async function toCryptoKey(key: KeyObject, alg: Algorithm): Promise<CryptoKey> {
+/** Not the RFC 7638 thumbprint: its section 7 warns that one of a secret helps to guess it when published, and a kid is. */
+export function digestSecret(secret: Uint8Array): string {
+  return createHmac('sha256', secret).update('koa-holdfast kid').digest('base64url')
+}
+
+/** The key for WebCrypto. @throws TypeError */
+export async function toCryptoKey(key: KeyObject, alg: Algorithm | EncryptionAlgorithm): Promise<CryptoKey> {
   try {
     // The cast holds for every JWK that is not `oct`.
     return (await importJWK(exportJwk(key), alg, { extractable: key.type === 'public' })) as CryptoKey
@@ -130,7 +136,8 @@ async function toCryptoKey(key: KeyObject, alg: Algorithm): Promise<CryptoKey> {
   }
 }
 
-function exportJwk(key: KeyObject): JWK & { kty: string } {
+/** Its members as a JWK. @throws TypeError */
+export function exportJwk(key: KeyObject): JWK & { kty: string } {
   try {
     // The cast holds: an exported JWK always has `kty`.
     return key.export({ format: 'jwk' }) as JWK & { kty: string }
@@ -148,8 +155,9 @@ function assertFits(jwk: JWK, alg: Algorithm): void {
   throw new TypeError(`key: expected ${wanted} for ${alg}, got kty ${jwk.kty}${jwk.crv ? ` on ${jwk.crv}` : ''}`)
 }
 
-function assertKid(kid: string): void {
-  if (!KID.test(kid)) {
+/** @throws TypeError */
+export function assertKid(kid: unknown): asserts kid is string {
+  if (typeof kid !== 'string' || !KID.test(kid)) {
     throw new TypeError(`kid: expected 1 to 128 characters of A-Z a-z 0-9 _ . ~ : + = -, got ${describe(kid)}`)
   }
 }

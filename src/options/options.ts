@@ -3,6 +3,7 @@
 
 import { type CookieOptions, type CookieSettings, resolveCookies } from './cookie.ts'
 import type { FingerprintFormat } from '../fingerprint.ts'
+import type { EncryptionKeys } from '../keys/encryption.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
 import type { Limiter, SharedLimiter } from '../koa/limiter.ts'
@@ -18,6 +19,7 @@ import {
   DAY,
   resolveAudience,
   resolveClearSiteData,
+  resolveEncryption,
   resolveIssuer,
   resolveOrigins,
   resolvePrefix,
@@ -66,6 +68,11 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
     readonly maxLifetime?: Duration
     /** The longest token that is issued, in bytes; twice that is still verified. @default 4096, or what fits a cookie */
     readonly maxBytes?: number
+    /**
+     * Encrypts access tokens and tickets, after they are signed; then none that is only signed is believed. Delegated
+     * tokens are for others and stay readable. @default none: whoever holds a token can read its claims
+     */
+    readonly encryption?: EncryptionKeys
   }
   readonly refreshToken?: {
     /**
@@ -141,6 +148,7 @@ export interface Settings {
   readonly requiredClaims: readonly string[]
   /** The longest token that is issued. */
   readonly maxBytes: number
+  readonly encryption: EncryptionKeys | undefined
   readonly limits: SessionLimits
   readonly rememberedLimits: SessionLimits
   /** How many sessions a subject may have; Infinity for any. */
@@ -177,7 +185,7 @@ const KNOWN = {
     ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
     ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale'],
   ],
-  accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes'],
+  accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes', 'encryption'],
   refreshToken: ['transport', 'grace'],
   session: ['absolute', 'idle', 'remembered', 'max', 'onMax'],
   remembered: ['absolute', 'idle'],
@@ -226,6 +234,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
       integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
       isCookie ? roomOf(accessCookie) : Infinity,
     ),
+    encryption: resolveEncryption(accessToken.encryption, options.keys),
     limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
     rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),
     maxSessions: max === Infinity ? max : integer(max, 'session.max', 1, 1000),

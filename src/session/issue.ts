@@ -5,11 +5,14 @@ import { randomBytes } from 'node:crypto'
 
 import { SessionError } from '../errors.ts'
 import { FINGERPRINT_FORMATS, type FingerprintFormat } from '../fingerprint.ts'
+import type { EncryptionKeys } from '../keys/encryption.ts'
 import type { SigningKey } from '../keys/key.ts'
 import type { KeySet } from '../keys/key-set.ts'
 import type { RevocationList } from '../revocation.ts'
 import { type Clock, type Seconds, toNumericDate } from '../time.ts'
 import { type ClaimRules, findTimeFault, pickOwnClaims, type TokenClaims } from '../token/claims.ts'
+import { encryptToken } from '../token/encrypt.ts'
+import type { TokenForm } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE, type SignedToken, signToken, TICKET_TYPE } from '../token/sign.ts'
 import { type Auth, toSubject } from '../verifier.ts'
 import type { Generation, Grant } from './record.ts'
@@ -45,6 +48,8 @@ export interface Issuer {
 /** What an issuer needs. */
 export interface IssuerOptions extends ClaimRules {
   readonly keys: Pick<KeySet, 'active'>
+  /** What access tokens and tickets are encrypted with. */
+  readonly encryption?: Pick<EncryptionKeys, 'active'> | undefined
   readonly revocations: Pick<RevocationList, 'has' | 'hasKey'>
   readonly format: FingerprintFormat
   readonly maxBytes: number
@@ -76,6 +81,12 @@ export function createIssuer(options: IssuerOptions): Issuer {
     if (!(options.steadyClock() < exp * 1000)) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
   }
 
+  /** Encrypts what comes back to this application, if it wants that. What others verify is only signed. */
+  async function seal(signed: SignedToken, form: TokenForm): Promise<SignedToken> {
+    const key = options.encryption?.active
+    return key === undefined ? signed : { ...signed, token: await encryptToken(signed.token, key, form) }
+  }
+
   async function accessToken(
     { sub, sid, grant: { claims: custom = {}, ...granted } }: TokenSession,
     { fingerprint, iat, issued, exp }: Omit<Generation, 'secret'>,
@@ -98,7 +109,8 @@ export function createIssuer(options: IssuerOptions): Issuer {
     }
     assertAlive(exp)
     if (revocations.has({ ...claims, kid: key.kid })) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
-    return signToken(key, claims, custom, { ...options, typ: ACCESS_TOKEN_TYPE })
+    const rules = { ...options, typ: ACCESS_TOKEN_TYPE }
+    return seal(await signToken(key, claims, custom, rules), rules)
   }
 
   /** The claims of a token that is derived from the session's token. */
@@ -146,7 +158,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
         exp: Math.min(derived.exp, auth.exp),
       }
       const rules = { ...options, audience: [to.audience], typ: TICKET_TYPE }
-      return signToken(key, claims, pickOwnClaims(auth.claims), rules)
+      return seal(await signToken(key, claims, pickOwnClaims(auth.claims), rules), rules)
     },
     async delegated(auth, to) {
       const key = activeKey()

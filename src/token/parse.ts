@@ -15,6 +15,14 @@ export interface ParsedToken {
   readonly payload: JsonObject
 }
 
+/** What a token must look like. */
+export interface TokenForm {
+  /** Longer ones are not looked into. */
+  readonly maxBytes: number
+  /** The expected type, lower case, without `application/`. */
+  readonly typ: string
+}
+
 const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/
 
 // The last character of a part may only use the bits that its bytes fill (RFC 4648 section 3.5); a part's length modulo
@@ -33,19 +41,17 @@ const REFUSED_PARAMETERS = [
  * Parses a compact JWS.
  *
  * @param token - as it came; never trimmed or repaired
- * @param options.maxBytes - longer ones are not looked into
- * @param options.typ - the expected type, lower case, without `application/`
  * @throws SessionError with ERR_TOKEN_TOO_LARGE, ERR_TOKEN_MALFORMED, ERR_TOKEN_HEADER, ERR_TOKEN_TYPE,
  *   ERR_TOKEN_ALGORITHM or ERR_TOKEN_KEY
  * @see https://www.rfc-editor.org/rfc/rfc7515#section-5.2
  */
-export function parseToken(token: string, options: { readonly maxBytes: number; readonly typ: string }): ParsedToken {
-  if (token.length > options.maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
+export function parseToken(token: string, form: TokenForm): ParsedToken {
+  if (token.length > form.maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
   const [, header = '', payload = '', signature = ''] = COMPACT.exec(token) ?? []
   if (header === '' || ![header, payload, signature].every(isCanonical)) {
     throw new SessionError('ERR_TOKEN_MALFORMED')
   }
-  const { alg, kid } = readHeader(decodeObject(header), options.typ)
+  const { alg, kid } = readHeader(decodeObject(header), form.typ)
   return { token, alg, kid, payload: decodeObject(payload) }
 }
 
@@ -59,13 +65,14 @@ function readHeader(header: JsonObject, typ: string): { alg: Algorithm; kid: str
 }
 
 /** RFC 9068 section 4: `at+jwt` or `application/at+jwt`; RFC 7515 section 4.1.9: compared as a media type. */
-function isType(value: unknown, typ: string): boolean {
+export function isType(value: unknown, typ: string): boolean {
   if (typeof value !== 'string') return false
   const lower = value.toLowerCase()
   return lower === typ || lower === `application/${typ}`
 }
 
-function decodeObject(part: string): JsonObject {
+/** The JSON object of a part. @throws SessionError with ERR_TOKEN_MALFORMED */
+export function decodeObject(part: string): JsonObject {
   try {
     return parseJsonObject(Buffer.from(part, 'base64url'))
   } catch (cause) {
@@ -75,6 +82,6 @@ function decodeObject(part: string): JsonObject {
 }
 
 /** Whether these characters are the only spelling of their bytes. */
-function isCanonical(part: string): boolean {
+export function isCanonical(part: string): boolean {
   return CANONICAL_END[part.length % 4]?.test(part) ?? false
 }

@@ -6,6 +6,7 @@ import { SessionError } from '../errors.ts'
 import type { SigningKey } from '../keys/key.ts'
 import { assertClaims, type ClaimRules, RESERVED_CLAIMS, type TokenClaims } from './claims.ts'
 import { parseJsonObject } from './json.ts'
+import type { TokenForm } from './parse.ts'
 
 /** The `typ` of an access token. @see https://www.rfc-editor.org/rfc/rfc9068#section-2.1 */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
@@ -32,7 +33,7 @@ export async function signToken(
   key: SigningKey,
   claims: TokenClaims & Readonly<Record<string, unknown>>,
   custom: object,
-  rules: ClaimRules & { readonly maxBytes: number; readonly typ: string },
+  rules: ClaimRules & TokenForm,
 ): Promise<SignedToken> {
   const reserved = Object.keys(custom).find((name) => RESERVED_CLAIMS.has(name))
   if (reserved !== undefined) {
@@ -42,10 +43,14 @@ export async function signToken(
   const token = await new CompactSign(bytes)
     .setProtectedHeader({ alg: key.alg, typ: rules.typ, kid: key.kid })
     .sign(key.signingKey)
-  if (token.length > rules.maxBytes) {
-    throw new SessionError('ERR_TOKEN_OVERSIZE', { detail: `${token.length} of ${rules.maxBytes} bytes` })
-  }
+  assertSize(token, rules.maxBytes)
   return { token, kid: key.kid, claims: payload }
+}
+
+/** @throws SessionError with ERR_TOKEN_OVERSIZE */
+export function assertSize(token: string, maxBytes: number): void {
+  if (token.length <= maxBytes) return
+  throw new SessionError('ERR_TOKEN_OVERSIZE', { detail: `${token.length} of ${maxBytes} bytes` })
 }
 
 /** What cannot be read back is not issued. */
