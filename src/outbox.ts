@@ -41,7 +41,7 @@ export function createOutbox(clock: Clock): Outbox {
   async function deliver(): Promise<void> {
     for (const [name, entry] of [...waiting]) {
       if (isClosed) return
-      const isDone = clock() >= entry.expires || (await isTaken(entry))
+      const isDone = await isTaken(entry, clock)
       // What was added meanwhile under the same name still has to be done.
       if (waiting.get(name) === entry) waiting.delete(name)
       if (isDone) continue
@@ -70,9 +70,9 @@ export function createOutbox(clock: Clock): Outbox {
 }
 
 /** Why it failed was told when it was added. */
-async function isTaken({ work }: Entry): Promise<boolean> {
+async function isTaken({ work, expires }: Entry, clock: Clock): Promise<boolean> {
   try {
-    await work()
+    if (!(clock() >= expires)) await work()
     return true
   } catch {
     return false
