@@ -46,22 +46,26 @@ const REFUSED_PARAMETERS = [
  * @see https://www.rfc-editor.org/rfc/rfc7515#section-5.2
  */
 export function parseToken(token: string, form: TokenForm): ParsedToken {
-  if (token.length > form.maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
-  const [, header = '', payload = '', signature = ''] = COMPACT.exec(token) ?? []
-  if (header === '' || ![header, payload, signature].every(isCanonical)) {
-    throw new SessionError('ERR_TOKEN_MALFORMED')
-  }
-  const { alg, kid } = readHeader(decodeObject(header), form.typ)
-  return { token, alg, kid, payload: decodeObject(payload) }
+  return parseJws(token, form.maxBytes, ({ typ, alg, kid }) => {
+    if (!isType(typ, form.typ)) throw new SessionError('ERR_TOKEN_TYPE')
+    if (!isAlgorithm(alg)) throw new SessionError('ERR_TOKEN_ALGORITHM')
+    if (typeof kid !== 'string' || !KID.test(kid)) throw new SessionError('ERR_TOKEN_KEY')
+    return { alg, kid }
+  })
 }
 
-function readHeader(header: JsonObject, typ: string): { alg: Algorithm; kid: string } {
+/** The same with other demands of the header, which is read before the payload is looked at. */
+export function parseJws<H>(
+  token: string,
+  maxBytes: number,
+  readHeader: (header: JsonObject) => H,
+): H & { readonly token: string; readonly payload: JsonObject } {
+  if (token.length > maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
+  const [, first = '', payload = '', signature = ''] = COMPACT.exec(token) ?? []
+  if (first === '' || ![first, payload, signature].every(isCanonical)) throw new SessionError('ERR_TOKEN_MALFORMED')
+  const header = decodeObject(first)
   if (REFUSED_PARAMETERS.some((name) => name in header)) throw new SessionError('ERR_TOKEN_HEADER')
-  if (!isType(header['typ'], typ)) throw new SessionError('ERR_TOKEN_TYPE')
-  const { alg, kid } = header
-  if (!isAlgorithm(alg)) throw new SessionError('ERR_TOKEN_ALGORITHM')
-  if (typeof kid !== 'string' || !KID.test(kid)) throw new SessionError('ERR_TOKEN_KEY')
-  return { alg, kid }
+  return { ...readHeader(header), token, payload: decodeObject(payload) }
 }
 
 /** RFC 9068 section 4: `at+jwt` or `application/at+jwt`; RFC 7515 section 4.1.9: compared as a media type. */
