@@ -40,6 +40,13 @@ export type ErrorCode =
   | 'ERR_SCOPE_INSUFFICIENT'
   | 'ERR_AUTHENTICATION_INSUFFICIENT'
   | 'ERR_CROSS_SITE'
+  | 'ERR_CLIENT_MISSING'
+  | 'ERR_CLIENT_AMBIGUOUS'
+  | 'ERR_CLIENT_UNKNOWN'
+  | 'ERR_CLIENT_SECRET'
+  | 'ERR_CLIENT_ASSERTION'
+  | 'ERR_CLIENT_ASSERTION_REUSED'
+  | 'ERR_CLIENT_FORBIDDEN'
   | 'ERR_LOGIN_FAILED'
   | 'ERR_SESSIONS_EXCEEDED'
   | 'ERR_SESSION_UNKNOWN'
@@ -76,6 +83,7 @@ const invalidToken = { status: 401, error: 'invalid_token', event: 'token_reject
 const stolenToken = { ...invalidToken, event: 'sidejack' } as const
 const reusedToken = { ...invalidToken, event: 'authn_token_reuse' } as const
 const invalidRequest = { status: 400, error: 'invalid_request' } as const
+const invalidClient = { status: 401, error: 'invalid_client', event: 'client_rejected' } as const
 
 /** Every code, with the HTTP status and RFC error it answers and the event it raises. */
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Record<ErrorCode, ErrorRow>>({
@@ -165,6 +173,29 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     event: 'cross_site_refused',
     message: 'The request comes from another site or does not prove that it does not',
   },
+  ERR_CLIENT_MISSING: {
+    status: 401,
+    error: 'invalid_client',
+    message: 'The request carries no client authentication that the kit knows',
+  },
+  ERR_CLIENT_AMBIGUOUS: {
+    ...invalidRequest,
+    event: 'client_rejected',
+    message: 'The request authenticates its client in more than one way, or names two',
+  },
+  ERR_CLIENT_UNKNOWN: { ...invalidClient, message: 'The request names no client of the options' },
+  ERR_CLIENT_SECRET: { ...invalidClient, message: 'The client has another secret, or none' },
+  ERR_CLIENT_ASSERTION: {
+    ...invalidClient,
+    message: "The client's assertion is none of its own, or its time has gone",
+  },
+  ERR_CLIENT_ASSERTION_REUSED: { ...invalidClient, message: "The client's assertion has been used before" },
+  ERR_CLIENT_FORBIDDEN: {
+    status: 403,
+    error: 'unauthorized_client',
+    event: 'client_rejected',
+    message: 'The client may not do this, or not with the token of another',
+  },
   ERR_LOGIN_FAILED: {
     status: 401,
     error: 'invalid_grant',
@@ -184,9 +215,13 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorRow>> = freezeDeep<Rec
     event: 'excess_rate_limit_exceeded',
     message: 'The limiter refused the attempt',
   },
-  ERR_BODY_MALFORMED: { ...invalidRequest, message: 'The body is not a JSON object' },
+  ERR_BODY_MALFORMED: { ...invalidRequest, message: 'The body is no JSON object, or no form that the route can read' },
   ERR_BODY_TOO_LARGE: { ...invalidRequest, status: 413, message: 'The body is longer than the limit' },
-  ERR_BODY_TYPE: { ...invalidRequest, status: 415, message: 'The body is not application/json in UTF-8' },
+  ERR_BODY_TYPE: {
+    ...invalidRequest,
+    status: 415,
+    message: 'The body is not in UTF-8 of the type that the route reads',
+  },
   ERR_QUERY_INVALID: {
     ...invalidRequest,
     message: "The query is not what the route knows: `all` is 'true' or left out",

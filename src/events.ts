@@ -16,6 +16,8 @@ export interface RequestInfo {
   /** As Koa sees it; trustworthy only where `app.proxy` is set right. */
   readonly ip: string
   readonly userAgent?: string
+  /** The client of the options that asks; proved, but in `client_rejected` and where the limiter refused it. */
+  readonly client?: string
 }
 
 /** What every event says. */
@@ -50,7 +52,7 @@ export type EndReason =
   | 'logout'
   /** The same browser logged in again. */
   | 'login'
-  /** The application ended it. */
+  /** The application ended it, or a client that had its refresh token. */
   | 'revoked'
   /** Its access token came without its fingerprint, and `onSidejack` is `'revoke'`. */
   | 'sidejack'
@@ -102,6 +104,8 @@ export interface SessionEvents {
   authz_fail: Refusal
   /** An unsafe request from another site was refused. */
   cross_site_refused: Refusal
+  /** A client did not prove who it is, or may not do what it asked for. */
+  client_rejected: Refusal
   /** The limiter refused an attempt. */
   excess_rate_limit_exceeded: Refusal
   /** Nothing was set or believed, since the connection is not known to be https. A configuration error, or a leak. */

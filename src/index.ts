@@ -45,6 +45,7 @@ export type { Counter, LimitedAction, Limiter, SharedLimiter } from './koa/limit
 export type { Protect, ProtectOptions } from './koa/protect.ts'
 export type { UpgradeOptions } from './koa/upgrade.ts'
 export type { LiveSession } from './live.ts'
+export type { ClientOptions } from './options/clients.ts'
 export type { SessionKitOptions } from './options/options.ts'
 export type { RevocationTarget } from './revocation.ts'
 export type { SessionKit } from './session-kit.ts'

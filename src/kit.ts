@@ -4,22 +4,28 @@ import type Koa from 'koa'
 
 import { createEvents } from './events.ts'
 import { createKeySet, type KeySet } from './keys/key-set.ts'
+import { createClientEndpoints } from './koa/client-routes.ts'
+import { createClientVerifiers } from './koa/client-verifier.ts'
+import { createClientAuthenticator } from './koa/clients.ts'
 import type { Context } from './koa/context.ts'
 import { createCors } from './koa/cors.ts'
 import type { CrossSiteRule } from './koa/cross-site.ts'
 import { createDelivery } from './koa/delivery.ts'
 import { createDerive, type DelegateOptions, type TicketOptions } from './koa/derive.ts'
 import { createDevices } from './koa/devices.ts'
+import { createIntrospect } from './koa/introspect.ts'
 import { createThrottle } from './koa/limiter.ts'
 import { createLogin } from './koa/login.ts'
 import { createAuthenticator, createProtect } from './koa/protect.ts'
 import { createRefreshRoute } from './koa/refresh.ts'
 import { createRefusals } from './koa/refusals.ts'
+import { createRevoke } from './koa/revoke.ts'
 import { createPublicRoutes, createRoutes, type Route } from './koa/routes.ts'
 import { createSessionMiddleware } from './koa/session.ts'
 import { createUpgrade, type UpgradeOptions } from './koa/upgrade.ts'
 import { createLiveSessions, type LiveSession } from './live.ts'
 import { createOutbox } from './outbox.ts'
+import { resolveClients } from './options/clients.ts'
 import { resolveOptions, type SessionKitOptions } from './options/options.ts'
 import { reportRefusal } from './report.ts'
 import { createRevocationList } from './revocation.ts'
@@ -62,8 +68,11 @@ export async function createSessionKit<Claims extends object = Record<string, un
   const given = options as unknown as SessionKitOptions
   const settings = resolveOptions(given)
   const { issuer, clock, steadyClock, cookie, prefix, clockTolerance, maxLifetime } = settings
+  const clients = given.clients === undefined ? [] : await resolveClients(given.clients)
   const keys = given.keys ?? (await developmentKeys(settings.isLocal))
   const store = given.store ?? developmentStore(settings.isLocal, settings)
+  // Here rather than in close(), which would hold on to the options, and to the secrets of clients in them.
+  const isOwnStore = given.store === undefined
   const events = createEvents(clock)
   const retention = maxLifetime + clockTolerance + CLOCK_SKEW
   const outbox = createOutbox(clock)
@@ -113,12 +122,23 @@ export async function createSessionKit<Claims extends object = Record<string, un
     refusals,
     knownApp: () => knownApp,
   })
+  const verifierFor = createClientVerifiers({ ...verifying, own: settings.audience })
+  const endpoints = createClientEndpoints({
+    settings,
+    clients,
+    authenticator: createClientAuthenticator({ ...parts, clients }),
+    handlers: {
+      introspect: createIntrospect({ verifierFor, revocations, report: refusals.report }),
+      revoke: createRevoke({ ...parts, audience: settings.audience, verifierFor }),
+    },
+  })
   const routes: Route[] = [
     ...(authenticate === undefined ? [] : [{ method: 'POST', path: `${prefix}/login`, handle: login.login } as const]),
     { method: 'POST', path: `${prefix}/refresh`, handle: createRefreshRoute({ ...parts, reauthorize }) },
     { method: 'POST', path: `${prefix}/logout`, handle: login.logout },
     ...devices.routes,
-    ...createPublicRoutes(issuer, keys.jwks),
+    ...endpoints.routes,
+    ...createPublicRoutes(issuer, keys.jwks, endpoints.metadata),
   ]
   const ownPaths = new Set(routes.map(({ path }) => path))
 
@@ -136,7 +156,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
     live.close()
     outbox.close()
     revocations.close()
-    if (given.store === undefined) await store.close()
+    if (isOwnStore) await store.close()
   }
 
   const isOwnPath = (path: string): boolean => ownPaths.has(path)

@@ -27,7 +27,8 @@ export function assertSecret(secret: Uint8Array, least: number): void {
   if (problem !== undefined) throw new TypeError(`secret: expected random bytes, got ${problem}; ${HINT}`)
 }
 
-function weakness(secret: Uint8Array, least: number): string | undefined {
+/** What makes a secret look typed, repeated or public, or shorter than `least` bytes; undefined when nothing does. */
+export function weakness(secret: Uint8Array, least: number): string | undefined {
   if (isRepetition(secret)) return 'a repeated pattern'
   if (isSequence(secret)) return 'a counted sequence'
   if (new Set(secret).size < 12) return 'few different bytes'

@@ -68,7 +68,7 @@ export function readRefreshToken(
 }
 
 /** Node keeps only the first of two Authorization headers, so they are counted where all are. */
-function countHeaders({ rawHeaders }: IncomingMessage, name: string): number {
+export function countHeaders({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === name) count += 1
   return count

@@ -9,8 +9,8 @@ import { SessionError } from '../errors.ts'
 import type { Milliseconds, Seconds } from '../time.ts'
 import type { Context } from './context.ts'
 
-/** What is limited. */
-export type LimitedAction = 'login' | 'refresh'
+/** What is limited. Of the last two only what a client did that could not authenticate. */
+export type LimitedAction = 'login' | 'refresh' | 'introspect' | 'revoke'
 
 /** Answers how many seconds to wait, or undefined to go on. */
 export type Limiter = (ctx: Context, action: LimitedAction) => Seconds | undefined | Promise<Seconds | undefined>
@@ -39,7 +39,12 @@ export interface Throttle {
 }
 
 // Failures from one address: in how many seconds how many.
-const LIMITS = { login: { points: 10, duration: 300 }, refresh: { points: 120, duration: 60 } } as const
+const LIMITS = {
+  login: { points: 10, duration: 300 },
+  refresh: { points: 120, duration: 60 },
+  introspect: { points: 120, duration: 60 },
+  revoke: { points: 120, duration: 60 },
+} as const satisfies Readonly<Record<LimitedAction, object>>
 const IN_MEMORY: SharedLimiter = { count: (limit) => new RateLimiterMemory(limit) }
 // How long an answer of whoever counts may take.
 const PATIENCE: Milliseconds = 2000
@@ -66,6 +71,8 @@ function createDefaultThrottle(tlsProxy: boolean, { count }: SharedLimiter = IN_
   const limiters = {
     login: count({ keyPrefix: 'holdfast:login', ...LIMITS.login }),
     refresh: count({ keyPrefix: 'holdfast:refresh', ...LIMITS.refresh }),
+    introspect: count({ keyPrefix: 'holdfast:introspect', ...LIMITS.introspect }),
+    revoke: count({ keyPrefix: 'holdfast:revoke', ...LIMITS.revoke }),
   }
   let isWarned = false
 

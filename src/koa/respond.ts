@@ -51,6 +51,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   insufficient_scope: 'The access token does not carry the needed scope',
   insufficient_user_authentication: 'A more recent or stronger authentication is needed',
   access_denied: 'The request is not allowed',
+  invalid_client: 'The client was not authenticated',
+  unauthorized_client: 'The client is not allowed to do this',
   invalid_grant: 'The credentials were not accepted',
   temporarily_unavailable: 'Try again later',
   server_error: 'The server is not able to answer',
@@ -100,8 +102,12 @@ const CHALLENGE_ERRORS = new Set([
   'insufficient_user_authentication',
 ])
 
+// What is refused to a client rather than to a user: RFC 6749 section 5.2.
+const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client'])
+
 function challenge(code: ErrorCode, realm: string, demands: Demands): string {
   const { error } = ERROR_CODES[code]
+  if (error !== undefined && CLIENT_ERRORS.has(error)) return `Basic realm="${realm}"`
   const attributes: Record<string, string | undefined> = { realm }
   if (error !== undefined && CHALLENGE_ERRORS.has(error)) {
     attributes['error'] = error

@@ -14,6 +14,8 @@ export interface Route {
   readonly path: string
   /** Runs hardened; what it throws is answered as a refusal. */
   readonly handle: (ctx: Context) => Promise<void> | void
+  /** The content type of a refusal, where whoever asks reads no problem details. */
+  readonly refusalType?: string
 }
 
 /** Mounts the routes. Other methods on their paths are answered with 405, OPTIONS with what there is. */
@@ -25,18 +27,21 @@ export function createRoutes(
   // What is matched is exactly what `protect({ optional: true })` knows as the kit's own paths.
   const router = new Router({ strict: true, sensitive: true })
 
-  function guard(handle: Route['handle']): RouterMiddleware {
+  function guard(handle: Route['handle'], refusalType?: string): RouterMiddleware {
     return async function route(ctx) {
       harden(ctx, settings)
       try {
         await handle(ctx)
       } catch (thrown) {
         await refusals.answer(ctx, thrown)
+        if (refusalType !== undefined) ctx.set('Content-Type', refusalType)
       }
     }
   }
 
-  for (const { method, path, handle } of routes) router.register(path, [method], [guard(handle)])
+  for (const { method, path, handle, refusalType } of routes) {
+    router.register(path, [method], [guard(handle, refusalType)])
+  }
   for (const path of new Set(routes.map((route) => route.path))) {
     const known = routes.filter((route) => route.path === path).map((route) => route.method)
     const allow = [...known, ...(known.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ')
@@ -57,16 +62,22 @@ const PUBLIC = 'public, max-age=300'
 /**
  * The routes that anyone may read: the public keys and the issuer's metadata.
  *
+ * @param endpoints - what the metadata says of other endpoints
  * @see https://www.rfc-editor.org/rfc/rfc7517#section-5
  * @see https://www.rfc-editor.org/rfc/rfc8414#section-3
  */
-export function createPublicRoutes(issuer: string, jwks: () => { keys: PublicJwk[] }): Route[] {
+export function createPublicRoutes(
+  issuer: string,
+  jwks: () => { keys: PublicJwk[] },
+  endpoints: Readonly<Record<string, unknown>>,
+): Route[] {
   const jwksPath = '/.well-known/jwks.json'
   const metadata = JSON.stringify({
     issuer,
     jwks_uri: issuer + jwksPath,
     // RFC 8414 demands the member; there is no authorization endpoint, so there is nothing to list.
     response_types_supported: [],
+    ...endpoints,
   })
   return [
     publish(jwksPath, 'application/jwk-set+json; charset=utf-8', () => JSON.stringify(jwks())),

@@ -1,6 +1,7 @@
 // Options in, checked settings out: every mistake is found here, before anything is served. A TypeError names the
 // option, what was expected and what came.
 
+import type { ClientOptions } from './clients.ts'
 import { type CookieOptions, type CookieSettings, resolveCookies } from './cookie.ts'
 import type { FingerprintFormat } from '../fingerprint.ts'
 import type { EncryptionKeys } from '../keys/encryption.ts'
@@ -121,9 +122,14 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
    */
   readonly onStale?: 'reject' | { readonly openFor: Duration }
   /**
-   * Asked before each login and each refresh. Answers how many seconds to wait, or undefined to go on. False for none,
-   * where something in front of the app does it; `{ count }` for the default limits, counted where several processes
-   * see it. @default what failed from one address: 10 logins in five minutes, 120 refreshes in a minute
+   * The services that may ask about tokens (RFC 7662) or revoke them (RFC 7009). @default none, and neither route is there
+   */
+  readonly clients?: readonly ClientOptions[]
+  /**
+   * Asked before each login and each refresh, and when a client was not who it says. Answers how many seconds to wait, or
+   * undefined to go on. False for none, where something in front of the app does it; `{ count }` for the default limits,
+   * counted where several processes see it. @default what failed from one address: 10 logins in five minutes,
+   * 120 refreshes in a minute, and as many clients
    */
   readonly limiter?: Limiter | SharedLimiter | false
   /** What `Clear-Site-Data` clears at logout. `'cookies'` takes every cookie of the whole domain. @default ['storage'] */
@@ -183,7 +189,7 @@ const KNOWN = {
   options: [
     ...['issuer', 'audience', 'keys', 'store', 'authenticate', 'prefix', 'accessToken', 'session', 'fingerprint'],
     ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
-    ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale'],
+    ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale', 'clients'],
   ],
   accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes', 'encryption'],
   refreshToken: ['transport', 'grace'],

@@ -40,10 +40,10 @@ export function parseOrigin(value: unknown): URL | undefined {
   return url.origin === value && isSafe ? url : undefined
 }
 
-export function resolveAudience(value: unknown): readonly string[] {
+export function resolveAudience(value: unknown, name = 'audience'): readonly string[] {
   const audience: readonly unknown[] = Array.isArray(value) ? value : [value]
   if (audience.length === 0 || audience.length > MAX_AUDIENCES || !audience.every(isText)) {
-    throw new TypeError(`audience: expected 1 to ${MAX_AUDIENCES} names, got ${describe(value)}`)
+    throw new TypeError(`${name}: expected 1 to ${MAX_AUDIENCES} names, got ${describe(value)}`)
   }
   return Object.freeze([...(audience as readonly string[])]) // isText says so
 }

@@ -23,6 +23,8 @@ export interface Sessions extends Pick<Start, 'start'>, End {
   refresh(request: RefreshRequest, reauthorize: Reauthorize | undefined): Promise<IssuedSession>
   /** The session of a refresh token, if it is genuine, of whatever generation; for ending it, never for letting in. */
   identify(refreshToken: string): Promise<string | undefined>
+  /** The same, but none of another kit on the same store. */
+  identifyOwn(refreshToken: string): Promise<string | undefined>
   /** Those of a subject that live, the newest first. */
   list(sub: string): Promise<SessionSummary[]>
   /** When a session ends if nobody refreshes it, and when whatever happens; undefined when it has ended. */
@@ -47,19 +49,27 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   const start = createStart({ ...options, records, end })
 
+  async function find(refreshToken: string): Promise<SessionRecord | undefined> {
+    const token = parseRefreshToken(refreshToken)
+    const record = token && (await records.read(token.sid))
+    return token && record && matchesHash(token.family, record.value.family) ? record : undefined
+  }
+
+  const isOwn = ({ value }: SessionRecord): boolean => value.realm === options.issuer.realm
+
   return {
     ...end,
     start: start.start,
     renew: createRenew({ ...options, records, end, start }),
     refresh: createRefresh({ ...options, records }),
-    async identify(refreshToken) {
-      const token = parseRefreshToken(refreshToken)
-      const record = token && (await records.read(token.sid))
-      return token && record && matchesHash(token.family, record.value.family) ? record.key : undefined
+    identify: async (refreshToken) => (await find(refreshToken))?.key,
+    async identifyOwn(refreshToken) {
+      const record = await find(refreshToken)
+      return record && isOwn(record) ? record.key : undefined
     },
     async list(sub) {
       // Not those of another kit on the same store, whose subjects may be other people.
-      const own = (await records.list(sub)).filter(({ value }) => value.realm === options.issuer.realm)
+      const own = (await records.list(sub)).filter(isOwn)
       return own.toSorted((a, b) => b.value.created - a.value.created).map(summarize)
     },
     async expiryOf(sid) {

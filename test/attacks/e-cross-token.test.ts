@@ -15,6 +15,7 @@ import {
   type TestApp,
   type TestAppOptions,
 } from '../helpers/app.ts'
+import { basic, drawSecret, introspect } from '../helpers/clients.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { COOKIE_NAME } from '../helpers/forge.ts'
 import { createJar } from '../helpers/jar.ts'
@@ -132,6 +133,27 @@ test('E-03 a token for one service is none at another, whatever else is the same
   }
   const login = await both.login()
   for (const app of [x, y]) t.is((await app.me(login.token, login.cookie)).status, 200)
+})
+
+test('E-03 a service learns of no other service whose token is good: introspection answers active:false', async (t) => {
+  const [X, Y] = ['https://x.example', 'https://y.example']
+  const secrets = new Map([X, Y].map((id) => [id, drawSecret()]))
+  const clients = [...secrets].map(([id, secret]) => ({ id, secret }))
+  const ask = async (app: TestApp, token: string, id: string): Promise<string> =>
+    (await introspect(app, token, basic(id, secrets.get(id) ?? ''))).text
+  for (const [own, other] of [
+    [X, Y],
+    [Y, X],
+  ] as const) {
+    const app = await openAllKinds(t, { audience: own, clients })
+    const { token } = await app.login()
+    t.regex(await ask(app, token, own), /^\{"active":true,/)
+    t.is(await ask(app, token, other), '{"active":false}')
+    t.deepEqual(codesOf(app.seen), ['ERR_TOKEN_AUDIENCE'])
+  }
+  const app = await openAllKinds(t, { audience: [X, Y], clients })
+  const { token } = await app.login()
+  for (const id of [X, Y]) t.regex(await ask(app, token, id), /^\{"active":true,/, 'a token for both is for each')
 })
 
 test('E-03 a delegated token is none where it was drawn, and without a fingerprint none at a service with one', async (t) => {
