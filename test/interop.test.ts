@@ -1,5 +1,5 @@
-// Other people's software reads our tokens, and we read theirs: oauth4webapi, jsonwebtoken, fast-jwt and jose, each with
-// the key that the JWKS route of a running app shows. The app's issuer is its own address on this machine.
+// Other people's software reads our tokens, asks us about them and revokes them, and we read theirs: oauth4webapi,
+// openid-client, jsonwebtoken, fast-jwt and jose, each with what a running app shows of its keys and endpoints. The app's issuer is its own address on this machine.
 
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,10 +13,12 @@ import { createRemoteJWKSet, importJWK, type JWK, jwtVerify, SignJWT } from 'jos
 import jsonwebtoken from 'jsonwebtoken'
 import Koa from 'koa'
 import * as oauth from 'oauth4webapi'
+import * as openid from 'openid-client'
 
 import {
   type Algorithm,
   type AuthState,
+  type ClientOptions,
   createKeySet,
   createSessionKit,
   generateKey,
@@ -43,7 +45,11 @@ async function keyFor(alg: Algorithm): Promise<JWK> {
   return generateKey(alg)
 }
 
-async function startApp(t: ExecutionContext, alg: Algorithm): Promise<LocalApp> {
+async function startApp(
+  t: ExecutionContext,
+  alg: Algorithm,
+  clients?: (issuer: string) => readonly ClientOptions[],
+): Promise<LocalApp> {
   let listener: RequestListener | undefined
   // The port comes first: it is part of the issuer.
   const server = createServer((request, response) => listener?.(request, response)).listen(0, 'localhost')
@@ -55,6 +61,7 @@ async function startApp(t: ExecutionContext, alg: Algorithm): Promise<LocalApp> 
     issuer,
     keys,
     store: memoryStore(),
+    ...(clients !== undefined && { clients: clients(issuer) }),
     authenticate: () => ({ sub: 'alice', scope: 'read write', claims: { theme: 'dark' } }),
   })
   const koa = new Koa()
@@ -239,4 +246,111 @@ test('a pair that the app itself issued passes, so the ones above are measured w
   const app = await startApp(t, 'ES256')
   const { token, cookie } = await app.login()
   await assertAccepted(t, app, token, cookie)
+})
+
+interface AskingClient {
+  readonly id: string
+  readonly options: (issuer: string) => ClientOptions
+  readonly auth: oauth.ClientAuth
+  /** The same for openid-client. */
+  readonly openidAuth: openid.ClientAuth
+}
+
+/** A client that may do everything with this app's tokens, and a library's way to authenticate it. */
+function withSecret(
+  id: string,
+  way: (secret: string) => oauth.ClientAuth,
+  openidWay: (secret: string) => openid.ClientAuth,
+): AskingClient {
+  const secret = randomBytes(32).toString('hex')
+  return {
+    id,
+    options: (audience) => ({ id, secret, audience, revoke: true, claims: ['theme'] }),
+    auth: way(secret),
+    openidAuth: openidWay(secret),
+  }
+}
+
+/** The same with a key; a `kid` is not all clients' habit. */
+async function withKey(id: string, alg: Algorithm, isNamed: boolean): Promise<AskingClient> {
+  const set = await createKeySet({ keys: [await keyFor(alg)] })
+  const keys = set.jwks()
+  const kid = set.active?.kid ?? ''
+  const key = set.active?.signingKey as oauth.CryptoKey // one that signs, and node's is the one of the web
+  return {
+    id,
+    options: (audience) => ({ id, keys, audience, revoke: true, claims: ['theme'] }),
+    auth: oauth.PrivateKeyJwt(isNamed ? { key, kid } : key),
+    openidAuth: openid.PrivateKeyJwt(isNamed ? { key, kid } : key),
+  }
+}
+
+const ASKING: Readonly<Record<string, () => AskingClient | Promise<AskingClient>>> = {
+  client_secret_basic: () =>
+    withSecret("https://a.example/~b:c?d=(e)&f'%", oauth.ClientSecretBasic, openid.ClientSecretBasic),
+  client_secret_post: () => withSecret('a_&_b_=_c_+_d', oauth.ClientSecretPost, openid.ClientSecretPost),
+  'private_key_jwt ES256': () => withKey('es', 'ES256', true),
+  'private_key_jwt ES512 without kid': () => withKey('es-unnamed', 'ES512', false),
+  'private_key_jwt PS256': () => withKey('ps', 'PS256', true),
+  'private_key_jwt RS256': () => withKey('rs', 'RS256', false),
+  'private_key_jwt Ed25519': () => withKey('ed', 'Ed25519', true),
+}
+
+for (const [name, create] of Object.entries(ASKING)) {
+  test(`oauth4webapi discovers, introspects and revokes: ${name}`, async (t) => {
+    const { id, options, auth } = await create()
+    const app = await startApp(t, 'ES256', (issuer) => [options(issuer)])
+    const insecure = { [oauth.allowInsecureRequests]: true }
+    const issuer = new URL(app.issuer)
+    const discovery = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure })
+    const server = await oauth.processDiscoveryResponse(issuer, discovery)
+    const method = name.split(' ')[0] ?? ''
+    t.true(server.introspection_endpoint_auth_methods_supported?.includes(method))
+    t.true(server.revocation_endpoint_auth_methods_supported?.includes(method))
+    const client = { client_id: id }
+    const ask = async (token: string): Promise<oauth.IntrospectionResponse> => {
+      const response = await oauth.introspectionRequest(server, client, auth, token, insecure)
+      return oauth.processIntrospectionResponse(server, client, response)
+    }
+    const { token } = await app.login()
+    t.like(await ask(token), { active: true, sub: 'alice', scope: 'read write', theme: 'dark', token_type: 'Bearer' })
+    t.deepEqual(await ask('garbage'), { active: false })
+    const revocation = await oauth.revocationRequest(server, client, auth, token, insecure)
+    t.is(await oauth.processRevocationResponse(revocation), undefined)
+    t.deepEqual(await ask(token), { active: false })
+    // A wrong secret is understood as what it is.
+    const wrong = oauth.ClientSecretBasic('x')
+    const refused = await oauth.introspectionRequest(server, client, wrong, token, insecure)
+    const error = await t.throwsAsync(oauth.processIntrospectionResponse(server, client, refused))
+    t.like(error, { code: oauth.WWW_AUTHENTICATE_CHALLENGE, cause: { 0: { scheme: 'basic' } } })
+  })
+
+  test(`openid-client discovers, introspects and revokes: ${name}`, async (t) => {
+    const { id, options, openidAuth } = await create()
+    const app = await startApp(t, 'ES256', (issuer) => [options(issuer)])
+    const insecure: openid.DiscoveryRequestOptions = { algorithm: 'oauth2', execute: [openid.allowInsecureRequests] }
+    const config = await openid.discovery(new URL(app.issuer), id, undefined, openidAuth, insecure)
+    const { token } = await app.login()
+    t.like(await openid.tokenIntrospection(config, token), { active: true, sub: 'alice', client_id: app.issuer })
+    await openid.tokenRevocation(config, token, { token_type_hint: 'access_token' })
+    t.deepEqual(await openid.tokenIntrospection(config, token), { active: false })
+    await t.notThrowsAsync(openid.tokenRevocation(config, 'garbage'))
+    const stranger = await openid.discovery(new URL(app.issuer), 'nobody', undefined, openidAuth, insecure)
+    await t.throwsAsync(openid.tokenIntrospection(stranger, token))
+  })
+}
+
+test('oauth4webapi reads what went wrong at the endpoints: the token of another, and a request that is none', async (t) => {
+  const { id, options, auth } = withSecret('a', oauth.ClientSecretPost, openid.ClientSecretPost)
+  const app = await startApp(t, 'ES256', () => [options('https://other.example')])
+  const server = { issuer: app.issuer, revocation_endpoint: `${app.issuer}/auth/revoke` }
+  const client = { client_id: id }
+  const insecure = { [oauth.allowInsecureRequests]: true }
+  const { token } = await app.login()
+  const refused = await oauth.revocationRequest(server, client, auth, token, insecure)
+  await t.throwsAsync(oauth.processRevocationResponse(refused), { code: oauth.WWW_AUTHENTICATE_CHALLENGE })
+  const twice = { ...insecure, additionalParameters: { client_assertion: 'x' } }
+  const ambiguous = await oauth.revocationRequest(server, client, auth, token, twice)
+  const error = await t.throwsAsync(oauth.processRevocationResponse(ambiguous), { code: oauth.RESPONSE_BODY_ERROR })
+  t.like(error, { error: 'invalid_request', status: 400 })
 })
