@@ -130,13 +130,14 @@ function readBasic(ctx: Context): { readonly id: string; readonly secret: string
   const at = text.indexOf(':')
   if (at === -1) return undefined
   try {
-    const [id, secret] = [text.slice(0, at), text.slice(at + 1)].map((half) =>
-      decodeURIComponent(half.replaceAll('+', ' ')),
-    )
-    return id === undefined || secret === undefined ? undefined : { id, secret }
+    return { id: decodeField(text.slice(0, at)), secret: decodeField(text.slice(at + 1)) }
   } catch {
     return undefined // a stray percent sign
   }
+}
+
+function decodeField(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '))
 }
 
 /** What is wrong with an assertion is one thing to the outside; inside, the cause says more. */

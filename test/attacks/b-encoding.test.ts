@@ -84,7 +84,7 @@ test('B-02 padding inside the signed text is refused, though the signature cover
   }
 })
 
-// B-03 in a body is not here: there is no introspection route yet, and no other body carries an access token.
+// B-03 in a body: test/attacks/i-introspection.test.ts.
 test('B-03 white space inside or before the signature is refused, though jose takes it', async (t) => {
   const { app, cookie, parts } = await createLive(t)
   const [header, payload, signature] = parts

@@ -326,7 +326,7 @@ test.serial('C-09 C-19 a header of a megabyte is not looked into', async (t) => 
   t.deepEqual(app.errors, [])
 })
 
-// C-19 not here: a header of 500 KB through an introspection body. There is no introspection route yet.
+// C-19 a header of 500 KB through an introspection body: test/attacks/i-introspection.test.ts.
 
 test('C-19 the limit is on the whole token: at it a token is read, one character past it is not', async (t) => {
   const app = await createAttackedApp(t)

@@ -4,7 +4,8 @@ import test from 'ava'
 
 import { ERROR_CODES } from '../../src/index.ts'
 import { codesOf, type Response } from '../helpers/app.ts'
-import { AS, basic, drawSecret, introspect, openClientsApp, postForm } from '../helpers/clients.ts'
+import { AS, basic, drawSecret, introspect, openClientsApp, postForm, revoke } from '../helpers/clients.ts'
+import { b64, validHeader } from '../helpers/forge.ts'
 
 const PATH = '/auth/introspect'
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
@@ -75,4 +76,38 @@ test('I-11 nobody who is not a client makes the endpoint look at a token or ask 
   }
   t.deepEqual(app.store.calls.slice(asked), [])
   t.deepEqual([...new Set(codesOf(app.seen))], ['ERR_CLIENT_SECRET'])
+})
+
+test('B-03 no white space is overlooked in a token, where a body can carry what no header can', async (t) => {
+  const app = await openClientsApp(t)
+  const { token } = await app.login()
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  for (const space of [' ', '\t', '\n', '\r\n', '\f', '\v', '\u00a0', '\ufeff', '\u0000']) {
+    for (const text of [
+      space + token,
+      token + space,
+      `${header}.${payload}.${space}${signature}`,
+      `${header}.${payload}.${signature.slice(0, 40)}${space}${signature.slice(40)}`,
+      `${header}${space}.${payload}.${signature}`,
+    ]) {
+      t.is((await introspect(app, text)).text, '{"active":false}', JSON.stringify(space))
+      t.is((await revoke(app, text)).status, 200)
+    }
+  }
+  t.is((await introspect(app, token)).json['active'], true)
+})
+
+test('C-19 VF-24 a token of 500 KB or 8 MB is not read to its end, whoever sends it', async (t) => {
+  const app = await openClientsApp(t)
+  const { token } = await app.login()
+  const [, payload = '', signature = ''] = token.split('.')
+  for (const length of [500_000, 8_000_000]) {
+    const text = `${b64({ ...validHeader(), x: 'x'.repeat(length) })}.${payload}.${signature}`
+    for (const headers of [AS.gateway, {}]) {
+      const response = await introspect(app, text, headers).catch((error: { code?: string }) => error.code)
+      // The answer may be there before all has been sent, and the connection gone.
+      t.true(typeof response === 'string' ? /EPIPE|ECONNRESET/.test(response) : response?.status === 413)
+    }
+  }
+  t.is((await introspect(app, token)).json['active'], true)
 })

@@ -6,9 +6,19 @@ import cors from '@koa/cors'
 import test, { type ExecutionContext } from 'ava'
 import type Koa from 'koa'
 
-import { generateKey, memoryStore, type Store } from '../../src/index.ts'
+import { createKeySet, generateKey, memoryStore, type Store } from '../../src/index.ts'
 import { matchesFingerprint } from '../../src/fingerprint.ts'
-import { codesOf, createClock, ISSUER, postLogout, postRefresh, type Response, START, toLogin } from '../helpers/app.ts'
+import {
+  codesOf,
+  createClock,
+  ISSUER,
+  postLogout,
+  postRefresh,
+  type Response,
+  START,
+  toLogin,
+  privateJwk,
+} from '../helpers/app.ts'
 import {
   AS,
   asserted,
@@ -21,6 +31,7 @@ import {
   postForm,
 } from '../helpers/clients.ts'
 import { payloadOf } from '../helpers/decode.ts'
+import { faultyClock, faultyKeys } from '../helpers/faulty.ts'
 import { resign, sign, twinOf, validClaims, validHeader } from '../helpers/forge.ts'
 
 const NOW = Math.floor(START / 1000)
@@ -304,6 +315,25 @@ test('a revocation list that is too old makes nothing active: 503, even where th
   t.is((await introspect(app, login.token)).json['active'], true)
 })
 
+test('what fails while a token is looked at is 503, and never an answer', async (t) => {
+  const [noKeys, noClock] = [{ broken: false }, { broken: false }]
+  const keys = faultyKeys(await createKeySet({ keys: [privateJwk] }), noKeys)
+  const app = await openClientsApp(t, { keys, testClock: faultyClock(noClock) })
+  const { token, cookie } = await app.login()
+  for (const fault of [noKeys, noClock]) {
+    fault.broken = true
+    for (const path of ['/auth/introspect', '/auth/revoke']) {
+      const response = await postForm(app, path, { token }, AS.gateway)
+      t.is(response.status, 503, path)
+      t.truthy(response.headers['retry-after'])
+      t.notRegex(response.text, /active|injected/)
+    }
+    fault.broken = false
+  }
+  t.is((await introspect(app, token)).json['active'], true)
+  t.is((await app.me(token, cookie)).status, 200)
+})
+
 test('the endpoints are not answered over plain http where the issuer is https', async (t) => {
   const app = await openClientsApp(t)
   const { token } = await app.login()
@@ -341,6 +371,18 @@ test('a body parser of the application in front changes nothing', async (t) => {
       t.is((await postForm(app, '/auth/introspect', fields, AS.gateway)).status, 400, label)
     }
   }
+})
+
+test('a body that the application has made something else of is no form: 400', async (t) => {
+  let body: unknown
+  const before = (koa: Koa): void => {
+    koa.use((ctx, next) => {
+      Object.assign(ctx.request, { body })
+      return next()
+    })
+  }
+  const app = await openClientsApp(t, { before })
+  for (body of ['token=x', [], null, 1]) t.is((await introspect(app, 'x')).status, 400, JSON.stringify(body))
 })
 
 test('the endpoints move with the prefix', async (t) => {

@@ -1,10 +1,20 @@
 // The option `clients`, wrong in every way: a TypeError that begins with its name and repeats no secret.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 import test from 'ava'
 
-import { type ClientOptions, createSessionKit, generateKey, memoryStore, createKeySet } from '../../src/index.ts'
+import {
+  type ClientOptions,
+  createKeySet,
+  createSessionKit,
+  generateKey,
+  memoryStore,
+  type SessionKit,
+} from '../../src/index.ts'
 import { ISSUER, openTestApp, privateJwk } from '../helpers/app.ts'
 import { basic, drawSecret, introspect } from '../helpers/clients.ts'
+import { heapUsed } from '../helpers/cost.ts'
 
 const keys = await createKeySet({ keys: [privateJwk] })
 const SECRET = drawSecret()
@@ -109,4 +119,19 @@ test('what is done to the options later changes nothing', async (t) => {
   t.is(json['active'], true)
   t.is(json['theme'], 'dark')
   t.false('role' in json)
+})
+
+/** A kit, and what is left of the options that it was made with. */
+async function startAndForget(): Promise<readonly [SessionKit, WeakRef<object>]> {
+  const clients = [{ id: 'a', secret: drawSecret() }]
+  return [await createSessionKit({ issuer: ISSUER, keys, store: memoryStore(), clients }), new WeakRef(clients)]
+}
+
+test('EL-06 a kit holds on to no option of its clients, and so to no secret', async (t) => {
+  const [kit, clients] = await startAndForget()
+  // What a reference has been made to stays until the turn of the event loop is over.
+  await nextTurn()
+  heapUsed()
+  t.is(clients.deref(), undefined)
+  await kit.close()
 })
