@@ -49,9 +49,9 @@ export function hasRedis(): boolean {
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {
-  // Far enough down that the port of a cluster's bus, 10,000 above, exists.
+  // Far enough down that the port of a cluster's bus, 10,000 above, is none that outgoing connections take.
   for (;;) {
-    const server = createServer().listen(10_000 + Math.floor(Math.random() * 20_000), '127.0.0.1')
+    const server = createServer().listen(10_000 + Math.floor(Math.random() * 12_000), '127.0.0.1')
     const isFree = await Promise.race([
       once(server, 'listening').then(() => true),
       once(server, 'error').then(() => false),
@@ -64,6 +64,8 @@ async function freePort(): Promise<number> {
   }
 }
 
+const MOST_TRIES = 5
+
 /** Settings as in redis.conf. */
 export type RedisConfig = Readonly<Record<string, string>>
 
@@ -73,7 +75,7 @@ export type RedisConfig = Readonly<Record<string, string>>
  * @param sentinel - what it watches over, as in sentinel.conf, if it is one
  */
 export async function startRedis(config: RedisConfig = {}, sentinel?: string): Promise<RedisServer> {
-  const port = await freePort()
+  let port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'holdfast-redis-'))
   let child: ChildProcess | undefined
   let control: Redis | undefined
@@ -88,12 +90,14 @@ export async function startRedis(config: RedisConfig = {}, sentinel?: string): P
     })
     if (child.stdout === null) throw new TypeError('expected a pipe')
     const said: string[] = []
+    let isReady = false
     for await (const line of createInterface({ input: child.stdout })) {
       said.push(line)
-      if (/ready to accept|Sentinel ID is/i.test(line)) break
+      isReady = /ready to accept|Sentinel ID is/i.test(line)
+      if (isReady) break
     }
     child.stdout.resume()
-    if (child.exitCode !== null) throw new Error(`redis-server did not start: ${said.join('\n')}`)
+    if (!isReady) throw new Error(`redis-server did not start: ${said.join('\n')}`)
   }
 
   async function kill(): Promise<void> {
@@ -103,7 +107,16 @@ export async function startRedis(config: RedisConfig = {}, sentinel?: string): P
     await exited
   }
 
-  await start()
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await start()
+      break
+    } catch (error) {
+      // Somebody else may have taken the port meanwhile, or that of the bus.
+      if (tries === MOST_TRIES) throw error
+      port = await freePort()
+    }
+  }
   return {
     port,
     kill,

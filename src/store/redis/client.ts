@@ -38,7 +38,7 @@ interface Face {
   readonly masters?: readonly unknown[]
   readonly nodeClient?: (node: unknown) => Face | Promise<Face>
   readonly acquire?: unknown
-  readonly duplicate: () => Face
+  readonly duplicate: (overrides?: object) => Face
   readonly options?: { readonly keyPrefix?: unknown; readonly redisOptions?: { readonly keyPrefix?: unknown } }
   readonly status?: string
   readonly connect?: () => Promise<unknown>
@@ -91,7 +91,11 @@ function ofNodeRedis(face: Face): Connection {
 
 /** Opens a second connection with the client's own settings. */
 export function openConnection(client: RedisClient): OwnConnection {
-  const face = (client as Face).duplicate() // toConnection has looked at it
+  const known = client as Face // toConnection has looked at it
+  // Of a cluster only the node that is asked: with all of them a dead one would keep it from connecting, and node-redis
+  // makes those connections even when it is destroyed meanwhile, for good.
+  const face =
+    typeof known.nodeClient === 'function' ? known.duplicate({ minimizeConnections: true }) : known.duplicate()
   // Whoever sends hears of it; without a listener Node would end the process.
   face.on('error', () => {})
   return { ...toConnection(face), ready: connect(face), close: () => void disconnect(face) }
@@ -109,6 +113,11 @@ async function connect(face: Face): Promise<void> {
 }
 
 async function disconnect(face: Face): Promise<void> {
+  const nodes = (face.masters ?? []) as readonly { readonly client?: Face }[] // of node-redis; others have none
+  for (const one of [face, ...nodes.flatMap(({ client }) => client ?? [])]) {
+    // node-redis does not know its socket before that has connected, and would keep it.
+    one.on('connect', () => void one.destroy?.())
+  }
   try {
     await (face.destroy ?? face.disconnect)?.call(face)
   } catch {
