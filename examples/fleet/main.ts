@@ -9,7 +9,7 @@ import { createKeySet, createSessionKit } from 'koa-holdfast'
 import { redisStore } from 'koa-holdfast/store/redis'
 
 const { PORT = '3001', HOST = '127.0.0.1', REDIS_URL = 'redis://127.0.0.1:6379' } = process.env
-const { ISSUER = 'http://localhost:3000', KEY_FILE = 'key.json' } = process.env
+const { ISSUER = 'http://localhost:3000', KEY_FILE = '.data/key.json' } = process.env
 
 // A client that fails fast: what it cannot send now is answered with 503, not kept in a queue.
 const client = createClient({ url: REDIS_URL, disableOfflineQueue: true, socket: { reconnectStrategy: 200 } })
