@@ -12,8 +12,14 @@ const SLOTS = 16_384
 
 /** Three masters that share the slots. */
 export async function openCluster(t: Owner): Promise<readonly RedisServer[]> {
-  // The timeout is long, so that on a busy machine none is taken for dead that is only slow.
-  const config = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '5000', 'cluster-require-full-coverage': 'no' }
+  const config = {
+    'cluster-enabled': 'yes',
+    'cluster-require-full-coverage': 'no',
+    // Long, so that on a busy machine none is taken for dead that is only slow.
+    'cluster-node-timeout': '5000',
+    // Else a kill may lose what was acknowledged within the last seconds, while the disk is busy.
+    appendfsync: 'always',
+  }
   const servers = await Promise.all(Array.from({ length: 3 }, () => openRedis(t, config)))
   const [first] = servers
   for (const [index, server] of servers.entries()) {
@@ -70,7 +76,7 @@ export async function openSentinel(t: Owner): Promise<SentinelFleet> {
   while (!/master_link_status:up/.test(String(await replica.command('INFO', 'replication')))) {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  const rules = [`monitor ${NAME} 127.0.0.1 ${master.port} 1`, `down-after-milliseconds ${NAME} 500`]
+  const rules = [`monitor ${NAME} 127.0.0.1 ${master.port} 1`, `down-after-milliseconds ${NAME} 2000`]
   const watch = [...rules, `failover-timeout ${NAME} 2000`].map((rule) => `sentinel ${rule}`).join('\n')
   const sentinel = await startRedis({}, watch)
   t.teardown(() => sentinel.close())
