@@ -34,13 +34,26 @@ export async function createLink(target: number): Promise<Link> {
         sockets.delete(from)
         to.destroy()
       })
-      let last = 0
-      from.on('data', (chunk) => {
-        // Never before what came before it, also when the link has just become fast again.
-        last = Math.max(performance.now() + delay, last)
-        const wait = last - performance.now()
-        if (wait <= 0) to.write(chunk)
-        else setTimeout(() => to.writable && to.write(chunk), wait)
+      // One queue and one timer: nothing may overtake what came before it, also when the link has just become fast again.
+      const queue: { readonly chunk: Buffer; readonly due: number }[] = []
+      let timer: NodeJS.Timeout | undefined
+      const deliver = (): void => {
+        timer = undefined
+        for (;;) {
+          const [first] = queue
+          if (first === undefined) return
+          const left = first.due - performance.now()
+          if (left > 0) {
+            timer = setTimeout(deliver, left)
+            return
+          }
+          queue.shift()
+          if (to.writable) to.write(first.chunk)
+        }
+      }
+      from.on('data', (chunk: Buffer) => {
+        queue.push({ chunk, due: performance.now() + delay })
+        if (timer === undefined) deliver()
       })
       if (state === 'held') from.pause()
     }
