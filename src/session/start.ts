@@ -82,7 +82,8 @@ export function createStart(options: StartOptions): Start {
     const token = drawRefreshToken(sid)
     const fingerprint = drawFingerprint(format)
     const used = { ...base, used: now }
-    const iat = toNumericDate(now)
+    // Not the later of the two: `iat_ms` is never before `iat`, and a second may have ended since the stamp was taken.
+    const iat = toNumericDate(Math.min(now, stamps.issued))
     const exp = Math.min(iat + options.lifetime, toNumericDate(expiryOf(used)))
     // The last second of a session is too short for a token.
     if (exp <= iat) throw new SessionError('ERR_SESSION_EXPIRED')

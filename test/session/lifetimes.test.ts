@@ -6,6 +6,7 @@ import type { SessionKitOptions } from '../../src/index.ts'
 import {
   bearer,
   codesOf,
+  createClock,
   type Login,
   openTestApp,
   postRefresh,
@@ -19,6 +20,7 @@ import { assertEnded, assertLives } from '../helpers/alive.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { createSignal } from '../helpers/held-store.ts'
 import { createJar, type Jar } from '../helpers/jar.ts'
+import { mountRenew, postRenew } from '../helpers/renewing.ts'
 
 const HOUR = 3600
 const DAY = 24 * HOUR
@@ -355,5 +357,26 @@ test('SL-07 after the clock went back by less than a token lives, sessions that 
     t.is((await app.me(login.token, login.cookie)).status, 200, `${seconds}`)
     const next = await renewed(t, app, login, `${seconds} seconds`)
     t.is((await app.me(next.token, next.cookie)).status, 200, `${seconds}`)
+  }
+})
+
+test('SL-07 a login, a refresh and a renewal are answered wherever in them a second ends', async (t) => {
+  for (let left = 0; left < 60; left += 1) {
+    let now = START - (START % 1000) + 1000 - left
+    // Each look at the clock takes a millisecond.
+    const testClock = Object.assign(() => (now += 1), createClock())
+    const app = await openTestApp(t, { testClock, mount: mountRenew, withSession: false, session: { max: 5 } })
+    const label = `${left} ms before the end of a second`
+    const login = await app.login()
+    t.is(login.response.status, 200, label)
+    now = now - (now % 1000) + 1000 - left
+    let current = await renewed(t, app, login, label)
+    for (const change of [{}, { isAuthenticated: true }]) {
+      now = now - (now % 1000) + 1000 - left
+      const response = await postRenew(app, current, change)
+      t.is(response.status, 200, label)
+      current = toLogin(response)
+    }
+    await app.close()
   }
 })
