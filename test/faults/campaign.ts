@@ -1,329 +1,121 @@
 // The fault campaign: `npm run faults -- [rounds] [seed]`. Four servers on one Redis, users who log in, refresh and are
-// revoked, and in each round a fault: a server or Redis is killed, Redis is paused or emptied, a link is cut, held or slow.
+// revoked, and in each round another fault begins: a server or Redis is killed, paused or emptied, a link is cut, held or
+// slow. Some last for longer than servers may be out of date, and they overlap.
 //
 // What must hold, for every revocation that was acknowledged: no request that began later than the staleness bound after
 // the acknowledgement was let in. And every session that nobody ended still works.
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { Agent } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 
 import { generateKey } from '../../src/index.ts'
-import { type Response, send } from '../helpers/http.ts'
-import { type RedisServer, startRedis } from '../helpers/redis.ts'
-import { createLink, type Link } from './proxy.ts'
+import { createClient } from './client.ts'
+import { type Fault, FAULTS, mayBegin, type Scene } from './faults.ts'
+import { type Server, startFleet } from './fleet.ts'
+import { createHistory } from './history.ts'
+import { createProbe } from './probe.ts'
+import { createRandom, pick, shuffle } from './random.ts'
+import { createSessions, type Loss } from './sessions.ts'
+import { createUsers } from './users.ts'
 
 const SERVERS = 4
 const MAX_STALENESS_S = 2
 /** What `maxStaleness` promises, and a little for this machine to be slow. */
 const BOUND_MS = MAX_STALENESS_S * 1000 + 250
-/** How long an answer can be lost; a little less than the kit's ten seconds. */
-const GRACE_MS = 8000
-/** How long a round lasts at least; the fault is mended within it. */
+/** A fault begins so long after the one before. */
 const ROUND_MS = 600
+/** Redis is in trouble less often than a server: in between something must be acknowledged. */
+const DECK = Object.entries(FAULTS).flatMap(([name, { on }]) => (on === 'server' ? [name, name, name] : [name]))
 /** How many users act at the same time. */
-const LANES = 6
-const ISSUER = 'https://app.example'
-const HEADERS = { Host: 'app.example', 'X-Forwarded-Proto': 'https', 'Content-Type': 'application/json' }
+const LANES = 24
 
 const [rounds = 200, seed = Date.now() % 1_000_000] = process.argv.slice(2).map(Number)
-const random = createRandom(seed)
-const agent = new Agent({ keepAlive: true, timeout: 3000 })
-const key = JSON.stringify(await generateKey())
+if (!(Number.isSafeInteger(rounds) && rounds > 0 && Number.isSafeInteger(seed))) {
+  throw new TypeError('expected: npm run faults -- [rounds] [seed]')
+}
+// Whatever ends this process ends what it started: the servers and Redis are killed as it exits.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
-interface Server {
-  process: ChildProcess
-  port: number
-  readonly link: Link
-  isUp: boolean
+const history = createHistory()
+const env = {
+  KEY: JSON.stringify(await generateKey()),
+  ISSUER: 'https://app.example',
+  MAX_STALENESS: `${MAX_STALENESS_S}`,
+}
+const fleet = await startFleet({ size: SERVERS, env, history })
+// Two, so that what goes wrong is as good as the same for the same seed, however fast the users are.
+const [random, usersRandom] = [createRandom(seed), createRandom(seed + 1)]
+const client = createClient({ fleet, random: usersRandom, history })
+const sessions = createSessions()
+const probe = createProbe(fleet, client)
+const users = createUsers({ fleet, client, sessions, random: usersRandom, history, bound: BOUND_MS })
+const lose = (): Loss => sessions.lose(probe.heard())
+
+const counts = new Map(Object.keys(FAULTS).map((name) => [name, 0]))
+const lasting = new Map<Fault, { readonly server: Server; readonly mended: Promise<void> }>()
+const deck: string[] = []
+
+/** The next of a shuffled deck that may begin now; undefined when none may. */
+function draw(): string | undefined {
+  if (deck.length < counts.size) deck.push(...shuffle(random, DECK))
+  const at = deck.findIndex((name) => mayBegin(must(FAULTS[name]), [...lasting.keys()]))
+  return deck.splice(at, at === -1 ? 0 : 1)[0]
 }
 
-interface Session {
-  readonly sub: string
-  readonly sid: string
-  token: string
-  cookie: string
-  refreshCookie: string
-  /** Unknown where an end was asked for and not acknowledged. */
-  state: 'live' | 'ended' | 'unknown'
-  /** When its end was acknowledged. */
-  acknowledged: number
-  /** Whether its record may be lost: Redis was emptied since. */
-  isLost: boolean
-  /** Whether a refresh is under way: an honest client has one at a time. */
-  isRefreshing: boolean
+function begin(name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1)
+  const troubled = new Set([...lasting].map(([{ on }, { server }]) => (on === 'server' ? server : undefined)))
+  const free = fleet.servers.filter((server) => !troubled.has(server))
+  const server = must(pick(random, free))
+  // One in three lasts for so long that a server is out of date, and then there is time to ask it.
+  const milliseconds = random() < 1 / 3 ? BOUND_MS + 500 + random() * 2000 : random() * ROUND_MS
+  const fault = { ...must(FAULTS[name]) }
+  const scene = { fleet, lose, server, milliseconds, degree: random() }
+  lasting.set(fault, { server, mended: last(fault, scene, fault.on === 'server' ? `${name}: ${server.name}` : name) })
 }
 
-const tally = {
-  requests: 0,
-  accepted: 0,
-  unavailable: 0,
-  revocations: 0,
-  unacknowledged: 0,
-  violations: 0,
-  broken: 0,
-  checked: 0,
-}
-const sessions: Session[] = []
-let redis: RedisServer
-let servers: Server[] = []
-
-async function startServer(link: Link): Promise<Pick<Server, 'process' | 'port'>> {
-  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), {
-    execArgv: ['--import=tsx'],
-    env: { ...process.env, REDIS_PORT: String(link.port), KEY: key, ISSUER, MAX_STALENESS: String(MAX_STALENESS_S) },
-  })
-  const [message] = (await once(child, 'message')) as [{ port: number }]
-  return { process: child, port: message.port }
+async function last(fault: Fault, scene: Scene, name: string): Promise<void> {
+  history.note('', `fault: ${name}`)
+  await fault.run(scene)
+  history.note('', `mended: ${name}`)
+  lasting.delete(fault)
 }
 
-async function restart(server: Server): Promise<void> {
-  server.isUp = false
-  const gone = once(server.process, 'exit')
-  server.process.kill('SIGKILL')
-  await gone
-  Object.assign(server, await startServer(server.link), { isUp: true })
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new TypeError('nothing to choose from')
+  return value
 }
 
-async function request(
-  method: string,
-  path: string,
-  headers: Record<string, string>,
-  body?: object,
-): Promise<Response | undefined> {
-  const up = servers.filter(({ isUp }) => isUp)
-  const { port } = pick(up)
-  tally.requests += 1
-  const text = body && JSON.stringify(body)
-  return send({ port, agent, defaults: HEADERS }, method, path, headers, text).catch(() => undefined)
-}
-
-/** When Redis was last emptied, Infinity while it is being. */
-let lastEmptied = 0
-
-/** When the last revocation of a subject ended, Infinity while one is under way. */
-const lastRevoked = new Map<string, number>()
-
-async function logIn(): Promise<void> {
-  const sub = `user-${Math.floor(random() * 20)}`
-  const began = performance.now()
-  const answer = await request('POST', '/auth/login', {}, { sub })
-  if (answer?.status !== 200) return
-  // What is revoked of the user meanwhile may or may not be this one.
-  const state = (lastRevoked.get(sub) ?? 0) > began ? 'unknown' : 'live'
-  const session: Session = {
-    ...{
-      sub,
-      state,
-      sid: String(answer.json['sid']),
-      acknowledged: Infinity,
-      isLost: lastEmptied > began,
-      isRefreshing: false,
-    },
-    ...{ token: '', cookie: '', refreshCookie: '' },
-  }
-  adopt(session, answer)
-  sessions.push(session)
-}
-
-function adopt(session: Session, answer: Response): void {
-  session.token = String(answer.json['access_token'])
-  const [cookie = '', refreshCookie = ''] = answer.cookies.map((line) => line.split(';')[0] ?? '')
-  Object.assign(session, { cookie, refreshCookie })
-}
-
-/** The check that all of this is for. */
-async function use(session: Session): Promise<Response | undefined> {
-  const began = performance.now()
-  const { token, cookie } = session
-  const answer = await request('GET', '/me', { Authorization: `Bearer ${token}`, Cookie: cookie })
-  if (answer?.status === 503) tally.unavailable += 1
-  if (answer?.status !== 200) return answer
-  tally.accepted += 1
-  if (began > session.acknowledged + BOUND_MS) {
-    tally.violations += 1
-    console.error(
-      `VIOLATION: ${session.sid} was let in ${Math.round(began - session.acknowledged)} ms after its end was acknowledged`,
-    )
-  }
-  return answer
-}
-
-/** As an honest client does: one at a time, and once more when the answer is lost, while the old token is still good. */
-async function refresh(session: Session): Promise<void> {
-  if (session.isRefreshing) return
-  session.isRefreshing = true
-  const deadline = performance.now() + GRACE_MS
-  let answer: Response | undefined
-  do {
-    const { cookie, refreshCookie } = session
-    answer = await request('POST', '/auth/refresh', { Cookie: `${cookie}; ${refreshCookie}` })
-    if (answer === undefined || answer.status === 503) await wait(50)
-  } while ((answer === undefined || answer.status === 503) && performance.now() < deadline)
-  session.isRefreshing = false
-  if (answer?.status === 200) return adopt(session, answer)
-  if (session.state !== 'live' || session.isLost) return
-  if (answer?.status === 401) {
-    tally.broken += 1
-    console.error(`BROKEN: ${session.sid} is live, and its refresh was answered 401`)
-  }
-  session.state = 'unknown'
-}
-
-async function end(session: Session): Promise<void> {
-  const { sid, token, cookie, sub } = session
-  const how = random()
-  const isAll = how > 0.85
-  const ending = isAll ? sessions.filter((one) => one.sub === sub) : [session]
-  for (const one of ending) if (one.state === 'live') one.state = 'unknown'
-  if (isAll) lastRevoked.set(sub, Infinity)
-  const answer =
-    how < 0.4
-      ? await request('POST', '/auth/logout', { Authorization: `Bearer ${token}`, Cookie: cookie })
-      : await request('POST', isAll ? `/revoke/sub/${sub}` : `/revoke/sid/${sid}`, {})
-  if (isAll) lastRevoked.set(sub, performance.now())
-  if (answer?.status !== 204) {
-    tally.unacknowledged += 1
-    return
-  }
-  for (const one of ending) {
-    if (one.acknowledged === Infinity) tally.revocations += 1
-    one.state = 'ended'
-    one.acknowledged = Math.min(one.acknowledged, performance.now())
-  }
-}
-
-async function operate(): Promise<void> {
-  const [known, what] = [pick(sessions), random()]
-  if (known === undefined || what < 0.15) return logIn()
-  if (what < 0.75) return void (await use(known))
-  if (what < 0.88) return refresh(known)
-  return end(known)
-}
-
-/** What goes wrong in a round; answers what puts it right. */
-const FAULTS: Readonly<Record<string, () => Promise<() => Promise<void> | void>>> = {
-  async nothing() {
-    return () => {}
-  },
-  async 'a server is killed'() {
-    const restarted = restart(pick(servers))
-    return () => restarted
-  },
-  async 'Redis is killed'() {
-    await redis.kill()
-    return () => redis.restart()
-  },
-  async 'Redis is paused'() {
-    redis.stop()
-    return () => redis.cont()
-  },
-  async 'Redis is emptied'() {
-    lastEmptied = Infinity
-    for (const session of sessions) session.isLost = true
-    await redis.command('FLUSHALL')
-    lastEmptied = performance.now()
-    return () => {}
-  },
-  async 'a link is cut'() {
-    const { link } = pick(servers)
-    link.cut()
-    return () => link.mend()
-  },
-  async 'a link is held'() {
-    const { link } = pick(servers)
-    link.hold()
-    return () => link.mend()
-  },
-  async 'a link is slow'() {
-    const { link } = pick(servers)
-    link.slow(Math.floor(random() * 400))
-    return () => link.mend()
-  },
-}
-
-async function runRound(round: number): Promise<void> {
-  const fault = pick(Object.keys(FAULTS))
-  const until = performance.now() + ROUND_MS
-  const lanes = Array.from({ length: LANES }, async () => {
-    while (performance.now() < until) await operate()
-  })
-  const mend = (await FAULTS[fault]?.()) ?? (() => {})
-  await wait(random() * ROUND_MS)
-  await mend()
-  await Promise.all(lanes)
-  if (process.stdout.isTTY || round % 20 === 0) console.log(`${round}/${rounds}  ${fault}`)
-}
-
-/** After all is mended: who was not ended must get in, and who was ended must not. */
-async function settle(): Promise<void> {
-  const deadline = performance.now() + 30_000
-  await wait(BOUND_MS)
-  for (const session of sessions) {
-    if (session.state === 'unknown') continue
-    tally.checked += 1
-    for (const server of servers) {
-      let answer: Response | undefined
-      do answer = await useAt(server, session)
-      while ((answer === undefined || answer.status === 503) && performance.now() < deadline)
-      const isRight = answer?.status === (session.state === 'live' ? 200 : 401)
-      if (isRight) continue
-      tally.broken += 1
-      console.error(`BROKEN: ${session.sid} is ${session.state}, and a server answered ${answer?.status}`)
-    }
-    if (session.state === 'live' && !session.isLost) await checkRefresh(session)
-  }
-}
-
-async function useAt({ port }: Server, { token, cookie }: Session): Promise<Response | undefined> {
-  const headers = { Authorization: `Bearer ${token}`, Cookie: cookie }
-  return send({ port, agent, defaults: HEADERS }, 'GET', '/me', headers).catch(() => undefined)
-}
-
-async function checkRefresh({ sid, cookie, refreshCookie }: Session): Promise<void> {
-  const answer = await request('POST', '/auth/refresh', { Cookie: `${cookie}; ${refreshCookie}` })
-  if (answer?.status === 200) return
-  tally.broken += 1
-  console.error(`BROKEN: ${sid} is live, and its refresh was answered ${answer?.status}`)
-}
-
-function pick<T>(from: readonly T[]): T {
-  return from[Math.floor(random() * from.length)] as T // of an empty array: undefined, which callers look for
-}
-
-/** Mulberry32: small, and the same for the same seed. */
-function createRandom(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+const started = performance.now()
+function say(text: string): void {
+  const seconds = Math.round((performance.now() - started) / 1000)
+  const { revocations, violations, broken } = users.tally
+  console.log(`${text}  ${seconds} s  ${revocations} revocations, ${violations} violations, ${broken} broken`)
 }
 
 console.log(`${rounds} rounds, seed ${seed}: ${SERVERS} servers, staleness at most ${MAX_STALENESS_S} s`)
-redis = await startRedis({ appendfsync: 'always' })
-try {
-  for (let i = 0; i < SERVERS; i += 1) {
-    const link = await createLink(redis.port)
-    servers.push({ ...(await startServer(link)), link, isUp: true })
-  }
-  for (let round = 1; round <= rounds; round += 1) await runRound(round)
-  await settle()
-} finally {
-  for (const { process: child, link } of servers) {
-    child.kill('SIGKILL')
-    link.close()
-  }
-  await redis.close()
-  agent.destroy()
+const over = new AbortController()
+const lanes = Array.from({ length: LANES }, async () => {
+  while (!over.signal.aborted) await users.act()
+})
+lanes.push(probe.run(over.signal))
+for (let round = 1; round <= rounds; round += 1) {
+  let name = draw()
+  for (; name === undefined; name = draw()) await Promise.race([...lasting.values()].map(({ mended }) => mended))
+  begin(name)
+  await wait(ROUND_MS)
+  if (process.stdout.isTTY || round % 10 === 0) say(`${round}/${rounds}`)
 }
-console.log(JSON.stringify(tally, null, 2))
-console.log(
-  `${tally.revocations} acknowledged revocations, ${tally.violations} violations; ` +
-    `${tally.checked} sessions checked at the end, ${tally.broken} wrong answers`,
-)
-process.exitCode = tally.violations + tally.broken === 0 ? 0 : 1
+await Promise.all([...lasting.values()].map(({ mended }) => mended))
+over.abort()
+await Promise.all(lanes)
+await users.check(LANES)
+client.close()
+await fleet.close()
+
+for (const [name, count] of counts) console.log(`${String(count).padStart(6)}  ${name}`)
+console.log(JSON.stringify({ ...client.tally, ...users.tally, doubted: sessions.doubted }, null, 2))
+const { late, live, violations, broken } = users.tally
+// A campaign that has checked nothing has shown nothing.
+const isPassed = violations + broken === 0 && late > 0 && live > 0
+say(isPassed ? 'passed' : 'FAILED')
+process.exit(isPassed ? 0 : 1)

@@ -32,6 +32,12 @@ export interface RedisServer {
   close(): Promise<void>
 }
 
+// Whatever ends this process, its servers end with it: by themselves they would go on.
+const running = new Set<() => void>()
+process.on('exit', () => {
+  for (const end of running) end()
+})
+
 const BINARY = process.env['REDIS_SERVER'] ?? 'redis-server'
 
 /** Whether there is a redis-server; under CI its absence is a failure. */
@@ -80,6 +86,11 @@ export async function startRedis(config: RedisConfig = {}, sentinel?: string): P
   let child: ChildProcess | undefined
   let control: Redis | undefined
 
+  function end(): void {
+    child?.kill('SIGKILL')
+    rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
+  }
+
   async function start(): Promise<void> {
     const settings = { port: String(port), bind: '127.0.0.1', dir, save: '', appendonly: 'yes', ...config }
     const parameters = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
@@ -107,6 +118,7 @@ export async function startRedis(config: RedisConfig = {}, sentinel?: string): P
     await exited
   }
 
+  running.add(end)
   for (let tries = 1; ; tries += 1) {
     try {
       await start()
@@ -134,7 +146,8 @@ export async function startRedis(config: RedisConfig = {}, sentinel?: string): P
     async close() {
       control?.disconnect()
       await kill()
-      rmSync(dir, { recursive: true, force: true })
+      end()
+      running.delete(end)
     },
   }
 }
