@@ -22,7 +22,7 @@ const MAX_STALENESS_S = 2
 /** What `maxStaleness` promises, and a little for this machine to be slow. */
 const BOUND_MS = MAX_STALENESS_S * 1000 + 250
 /** A fault begins so long after the one before. */
-const ROUND_MS = 600
+const ROUND_MS = 500
 /** Redis is in trouble less often than a server: in between something must be acknowledged. */
 const DECK = Object.entries(FAULTS).flatMap(([name, { on }]) => (on === 'server' ? [name, name, name] : [name]))
 /** How many users act at the same time. */
@@ -56,7 +56,7 @@ const deck: string[] = []
 
 /** The next of a shuffled deck that may begin now; undefined when none may. */
 function draw(): string | undefined {
-  if (deck.length < counts.size) deck.push(...shuffle(random, DECK))
+  if (deck.length < DECK.length) deck.push(...shuffle(random, DECK))
   const at = deck.findIndex((name) => mayBegin(must(FAULTS[name]), [...lasting.keys()]))
   return deck.splice(at, at === -1 ? 0 : 1)[0]
 }
@@ -67,7 +67,7 @@ function begin(name: string): void {
   const free = fleet.servers.filter((server) => !troubled.has(server))
   const server = must(pick(random, free))
   // One in three lasts for so long that a server is out of date, and then there is time to ask it.
-  const milliseconds = random() < 1 / 3 ? BOUND_MS + 500 + random() * 2000 : random() * ROUND_MS
+  const milliseconds = random() < 1 / 3 ? BOUND_MS + 500 + random() * 1500 : random() * ROUND_MS
   const fault = { ...must(FAULTS[name]) }
   const scene = { fleet, lose, server, milliseconds, degree: random() }
   lasting.set(fault, { server, mended: last(fault, scene, fault.on === 'server' ? `${name}: ${server.name}` : name) })
