@@ -10,10 +10,9 @@ import { createIssuer } from '../src/session/issue.ts'
 import { createEvents } from '../src/events.ts'
 import { createOutbox } from '../src/outbox.ts'
 import { createTokenVerifier } from '../src/verifier.ts'
+import { compare } from './compare.ts'
 
-const BATCH = 192
-const BATCHES = 101
-const WARM_UP = 20
+const PAIRS = 101
 const issuer = 'https://app.example'
 const settings = {
   issuer,
@@ -57,32 +56,15 @@ const verifyJose = (): Promise<unknown> =>
 
 await Promise.all([verifyKit(), verifyJose()]) // both accept it, or this throws
 
-/** Microseconds a call, over a batch of calls of which so many are under way at once. */
-async function time(work: () => Promise<unknown>, inFlight: number): Promise<number> {
-  const start = process.hrtime.bigint()
-  for (let i = 0; i < BATCH; i += inFlight) await Promise.all(Array.from({ length: inFlight }, work))
-  return Number(process.hrtime.bigint() - start) / 1000 / BATCH
-}
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-
-/** In turns and in small batches, so that a machine whose speed drifts slows both; the ratio is taken pair by pair. */
-async function compare(title: string, inFlight: number): Promise<void> {
-  const jose: number[] = []
-  const kit: number[] = []
-  for (let batch = -WARM_UP; batch < BATCHES; batch += 1) {
-    const [one, other] = [await time(verifyJose, inFlight), await time(verifyKit, inFlight)]
-    if (batch < 0) continue
-    jose.push(one)
-    kit.push(other)
-  }
-  const ratios = kit.map((other, i) => other / (jose[i] ?? Number.NaN)).toSorted((a, b) => a - b)
-  const at = (share: number): string => (ratios[Math.floor(ratios.length * share)] ?? Number.NaN).toFixed(2)
-  const times = `jose.jwtVerify ${median(jose).toFixed(1)} µs, the kit ${median(kit).toFixed(1)} µs`
-  console.log(`${title}: ${times}, ratio ${at(0.5)} (half of the pairs within ${at(0.25)} and ${at(0.75)})`)
-}
-
-console.log(`Node ${process.version}, ES256, ${accessToken.length} bytes, every check of the kit, ${BATCHES} pairs`)
-await compare('one at a time', 1)
-await compare('64 in flight', 64)
+console.log(`Node ${process.version}, ES256, ${accessToken.length} bytes, every check of the kit, ${PAIRS} pairs`)
+const comparison = {
+  works: [
+    ['jose.jwtVerify', verifyJose],
+    ['the kit', verifyKit],
+  ],
+  batch: 192,
+  pairs: PAIRS,
+  warmUp: 20,
+} as const
+await compare('one at a time', { ...comparison, inFlight: 1 })
+await compare('64 in flight', { ...comparison, inFlight: 64 })

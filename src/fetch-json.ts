@@ -1,7 +1,7 @@
 // One request for JSON to a configured address: https, no redirects, bounded in time and size.
 
+import { describe } from './describe.ts'
 import { isLoopback } from './options/checks.ts'
-import type { Milliseconds } from './time.ts'
 import { type JsonObject, parseJsonObject } from './token/json.ts'
 
 /** The part of `fetch` that is used; for tests, and for agents with their own certificates. */
@@ -15,10 +15,19 @@ export interface JsonAnswer {
   readonly json: JsonObject | undefined
 }
 
+/** What is sent. */
+export interface JsonRequest {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
 /** How much is asked for, and how long it may take. */
 export interface FetchLimits {
   readonly fetch: Fetch
-  readonly timeout: Milliseconds
+  /** Ends it: `AbortSignal.timeout(…)`. */
+  readonly deadline: AbortSignal
+  /** Of the body, after it is unpacked. */
   readonly maxBytes: number
 }
 
@@ -29,25 +38,33 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json(?=;|\s|$)/i
  *
  * @throws Error when nothing usable comes within the limits; its message holds nothing of the answer
  */
-export async function fetchJson(
-  url: string,
-  limits: FetchLimits,
-  init: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
-): Promise<JsonAnswer> {
-  const response = await limits.fetch(url, {
+export function fetchJson(url: string, limits: FetchLimits, init: JsonRequest = {}): Promise<JsonAnswer> {
+  // The signal ends the body as well; but a `fetch` that is passed in may not look at it.
+  return Promise.race([ask(url, limits, init), rejectAt(limits.deadline)])
+}
+
+async function ask(url: string, { fetch, deadline, maxBytes }: FetchLimits, init: JsonRequest): Promise<JsonAnswer> {
+  const response = await fetch(url, {
     ...init,
     headers: { Accept: 'application/json, application/jwk-set+json', ...init.headers },
     // What is configured is asked, and nobody that it points to (RFC 8725 section 3.10).
     redirect: 'manual',
-    // Of the body as well.
-    signal: AbortSignal.timeout(limits.timeout),
+    signal: deadline,
   })
   const { status, headers } = response
   if (status !== 200 || !JSON_TYPE.test(headers.get('Content-Type') ?? '')) {
     await response.body?.cancel()
     return { status, headers, json: undefined }
   }
-  return { status, headers, json: parse(await readBytes(response, limits.maxBytes)) }
+  return { status, headers, json: parse(await readBytes(response, maxBytes)) }
+}
+
+function rejectAt(deadline: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => reject(deadline.reason as DOMException) // what AbortSignal.timeout gives
+    if (deadline.aborted) fail()
+    else deadline.addEventListener('abort', fail, { once: true })
+  })
 }
 
 async function readBytes(response: Response, maxBytes: number): Promise<Uint8Array> {
@@ -78,6 +95,11 @@ export function isSafeUrl(value: unknown): value is string {
   const { protocol, hostname, username, password } = new URL(value)
   if (username !== '' || password !== '') return false
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+}
+
+/** Describes a rejected address, without the password that it may hold. */
+export function describeUrl(value: unknown): string {
+  return describe(typeof value === 'string' ? value.replace(/\/\/[^]*@/, '//…@') : value)
 }
 
 /** Why it failed, for the operator. */

@@ -8,7 +8,7 @@ import { describe } from '../describe.ts'
 import { isAlgorithm } from './algorithms.ts'
 import { createKey, createSecretKey, type Key, type WantedAlgorithm } from './key.ts'
 
-const PRIVATE_MEMBERS = ['d', 'k', 'priv'] as const
+const PRIVATE_MEMBERS = ['d', 'k', 'priv', 'p', 'q', 'dp', 'dq', 'qi', 'oth'] as const
 
 /**
  * Imports every usable key of a set. A public key that is not usable is left out (RFC 7517 section 5), but not without

@@ -7,7 +7,7 @@ import type { JWK } from 'jose'
 import { SessionError } from '../errors.ts'
 import { describeFailure, type Fetch, fetchJson } from '../fetch-json.ts'
 import type { Clock, Milliseconds, Seconds } from '../time.ts'
-import type { Algorithm } from './algorithms.ts'
+import { type Algorithm, ALGORITHMS } from './algorithms.ts'
 import { importJwk, isPrivate } from './jwk.ts'
 import type { Key } from './key.ts'
 import type { KeySource } from './key-set.ts'
@@ -15,14 +15,15 @@ import type { KeySource } from './key-set.ts'
 /** How remote keys are kept. */
 export interface RemoteKeysOptions {
   /** Answers where the JWKS is. Asked before each fetch. */
-  readonly locate: () => Promise<string>
+  readonly locate: (deadline: AbortSignal) => Promise<string>
   readonly algorithms: readonly Algorithm[]
   /** How long keys are used without being fetched again; the issuer's `max-age` where it is shorter. */
   readonly maxAge: Seconds
   /** How much longer they are used while fetching fails. */
   readonly staleIfError: Seconds
-  /** How long nothing is fetched after a fetch, whatever came of it. */
+  /** How long nothing is fetched after a fetch, whatever came of it. Not more than `maxAge`. */
   readonly cooldown: Seconds
+  /** Of a fetch, the question where included. */
   readonly timeout: Milliseconds
   readonly fetch: Fetch
   readonly clock: Clock
@@ -35,6 +36,9 @@ export interface RemoteKeys extends KeySource {
   /** Fetches now, unless a fetch is under way or the cooldown forbids it. Never rejects. */
   refresh(): Promise<void>
 }
+
+/** The issuer has published what it signs with. */
+class PublishedKeyError extends Error {}
 
 const MAX_BYTES = 256 * 1024
 const MAX_KEYS = 100
@@ -57,15 +61,19 @@ export function createRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
   const since = (time: Milliseconds): Seconds => Math.abs(clock() - time) / 1000
 
   async function load(): Promise<void> {
+    const deadline = AbortSignal.timeout(options.timeout)
     try {
-      const { status, headers, json } = await fetchJson(await options.locate(), { ...options, maxBytes: MAX_BYTES })
+      const url = await options.locate(deadline)
+      const { status, headers, json } = await fetchJson(url, { fetch: options.fetch, deadline, maxBytes: MAX_BYTES })
       if (status !== 200) throw new Error(`the JWKS was answered with ${status}`)
       keys = await importRemote(json, options.algorithms)
-      maxAge = Math.min(options.maxAge, Math.max(readMaxAge(headers), LEAST_AGE))
+      maxAge = Math.min(options.maxAge, Math.max(readMaxAge(headers), LEAST_AGE, cooldown))
       fetched = clock()
       isDown = false
     } catch (error) {
       isDown = true
+      // With a key that everybody has, anybody signs: what is kept of that issuer is worth no more than what came.
+      if (error instanceof PublishedKeyError) fetched = -Infinity
       options.onFailure(describeFailure(error))
     }
   }
@@ -113,27 +121,28 @@ async function importRemote(value: unknown, algorithms: readonly Algorithm[]): P
   if (!Array.isArray(jwks)) throw new Error('the answer is no JWK Set')
   if (jwks.length > MAX_KEYS) throw new Error(`the JWK Set has more than ${MAX_KEYS} keys`)
   // Whoever publishes a private key has lost it, and a secret is none for who verifies.
-  if (jwks.some(isPrivate)) throw new Error('the JWK Set holds a private key')
+  if (jwks.some(isPrivate)) throw new PublishedKeyError('the JWK Set holds a private key or a secret')
   const keys = new Map<string, Key>()
+  let reason = 'it is empty'
   for (const jwk of jwks as JWK[]) {
-    const key = await importUsable(jwk, algorithms)
+    // RFC 7517 section 5: what cannot be used is left out.
+    const key = await importOne(jwk, algorithms).catch((error: unknown) => {
+      reason = String(error)
+    })
     if (key === undefined) continue
     if (keys.has(key.kid)) throw new Error('the JWK Set has a kid twice')
     keys.set(key.kid, key)
   }
-  if (keys.size === 0) throw new Error('the JWK Set has no key that can be used')
+  if (keys.size === 0) throw new Error(`the JWK Set has no key that can be used; ${reason}`)
   return keys
 }
 
-/** RFC 7517 section 5: what cannot be used is left out. */
-async function importUsable(jwk: JWK, algorithms: readonly Algorithm[]): Promise<Key | undefined> {
-  const algorithm = algorithms.length === 1 ? algorithms[0] : undefined
-  try {
-    const key = await importJwk(jwk, { algorithm, isDefault: true })
-    return algorithms.includes(key.alg) ? key : undefined
-  } catch {
-    return undefined
-  }
+async function importOne(jwk: JWK, algorithms: readonly Algorithm[]): Promise<Key> {
+  // For a key that does not name its algorithm: the one of those believed that fits, if it is one.
+  const [algorithm, ...others] = algorithms.filter((name) => ALGORITHMS[name].kty === jwk?.kty)
+  const key = await importJwk(jwk, { algorithm: others.length === 0 ? algorithm : undefined, isDefault: true })
+  if (algorithms.includes(key.alg)) return key
+  throw new TypeError(`algorithm: expected one of those that are believed, got '${key.alg}'`)
 }
 
 /** RFC 9111 section 5.2.2.1; Infinity where the issuer says nothing. */

@@ -4,17 +4,12 @@ import { bodyParser } from '@koa/bodyparser'
 
 import { SessionError } from '../errors.ts'
 import type { Context, LoginContext } from './context.ts'
+import { JSON_TYPE } from './media-type.ts'
 
-const JSON_TYPE = /^application\/json *(?:; *charset="?utf-8"? *)?$/i
 const FORM_TYPE = /^application\/x-www-form-urlencoded *(?:; *charset="?utf-8"? *)?$/i
 const JSON_LIMIT = '16kb'
 // Room for the longest token that is still verified, and a client's assertion beside it.
 const FORM_LIMIT = '32kb'
-
-/** Whether the content type is JSON in UTF-8; without a charset it is (RFC 8259 section 8.1). */
-export function isJson(contentType: string | undefined): boolean {
-  return contentType !== undefined && JSON_TYPE.test(contentType)
-}
 
 function onError(error: Error): never {
   const isTooLarge = (error as { status?: number }).status === 413 // http-errors' own, on some of them

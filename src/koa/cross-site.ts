@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 
 import { SessionError } from '../errors.ts'
 import type { Context } from './context.ts'
-import { isJson } from './body.ts'
+import { isJson } from './media-type.ts'
 
 /** Where requests may come from. */
 export interface CrossSiteRule {

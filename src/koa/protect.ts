@@ -5,7 +5,7 @@ import type { Middleware } from 'koa'
 import { SessionError } from '../errors.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
-import { type Auth, toSubject, type TokenVerifier } from '../verifier.ts'
+import type { Auth, Credentials, TokenVerifier } from '../verifier.ts'
 import type { RevocationList, StalePolicy } from '../revocation.ts'
 import { resolveStalePolicy } from '../options/values.ts'
 import { assertKnown, boolean } from '../options/checks.ts'
@@ -59,7 +59,7 @@ export interface RequestSettings {
 
 /** Makes what verifies each request once. */
 export function createRequestVerifier(options: {
-  readonly verifier: Pick<TokenVerifier, 'verify'>
+  readonly verifier: { verify(credentials: Credentials, onStale: StalePolicy): Promise<Auth> }
   readonly assertFresh: (policy: StalePolicy, auth: Auth) => void
   readonly settings: RequestSettings
   /** What a request whose cookies alone are its credentials must be. @throws SessionError with ERR_CROSS_SITE */
@@ -73,18 +73,18 @@ export function createRequestVerifier(options: {
   const verified = new WeakMap<object, Auth>()
 
   async function authenticate(ctx: Context, onStale: StalePolicy = settings.onStale): Promise<Auth | undefined> {
-    const auth = verified.get(ctx.req) ?? (await verify(ctx))
+    const auth = verified.get(ctx.req) ?? (await verify(ctx, onStale))
     // Each time: where one middleware is content, the next need not be.
     if (auth !== undefined) assertFresh(onStale, auth)
     return auth
   }
 
-  async function verify(ctx: Context): Promise<Auth | undefined> {
+  async function verify(ctx: Context, onStale: StalePolicy): Promise<Auth | undefined> {
     const credentials = readCredentials(ctx.req, names)
     if (credentials === undefined) return undefined
     if (accessCookie !== undefined) assertOwnPage?.(ctx)
     assertTransport(ctx, cookie)
-    const auth = await verifier.verify(credentials)
+    const auth = await verifier.verify(credentials, onStale)
     verified.set(ctx.req, auth)
     return auth
   }
@@ -117,7 +117,8 @@ export function createAuthenticator(options: {
     const known = requests.peek(ctx)
     // The request may be a slow one, and its session over by now.
     if (known !== undefined && revocations.isListed({ ...known.claims, kid: known.kid })) {
-      throw new SessionError('ERR_TOKEN_REVOKED', { subject: toSubject(known) })
+      const { sub, sid, jti } = known
+      throw new SessionError('ERR_TOKEN_REVOKED', { subject: { sub, sid, jti } })
     }
     const auth = await requests.authenticate(ctx)
     if (auth === undefined) throw new SessionError('ERR_CREDENTIALS_MISSING')

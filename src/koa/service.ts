@@ -2,7 +2,6 @@
 
 import type { Middleware } from 'koa'
 
-import type { TokenVerifier } from '../verifier.ts'
 import type { ServiceAuth, ServiceVerifier } from '../service/service.ts'
 import { type Authenticator, createProtect, createRequestVerifier, type ProtectOptions } from './protect.ts'
 import { createRefusals } from './refusals.ts'
@@ -27,7 +26,7 @@ function shareAuthenticator(verifier: ServiceVerifier): Pick<Authenticator, 'aut
     authenticators.get(verifier) ??
     createRequestVerifier({
       // The cast lets a token be without `sid`, which nothing here looks at.
-      verifier: verifier as unknown as Pick<TokenVerifier, 'verify'>,
+      verifier: verifier as Parameters<typeof createRequestVerifier>[0]['verifier'],
       assertFresh: (policy, auth) => verifier.assertFresh(auth, policy),
       settings: verifier.settings,
     })

@@ -123,7 +123,8 @@ function resolveCookie(
   return Object.freeze(settings)
 }
 
-function assertName(name: unknown, prefix: string | undefined): void {
+/** @throws TypeError for a name that browsers, or the kit, would not take */
+export function assertName(name: unknown, prefix: string | undefined): void {
   if (typeof name !== 'string' || !COOKIE_NAME.test(name)) {
     throw new TypeError(`cookie.name: expected a cookie name of at most 64 characters, got ${describe(name)}`)
   }
@@ -152,6 +153,11 @@ function assertCrossSite({ secure, sameSite, partitioned }: CookieSettings, reas
   }
 }
 
+/** Whether a cookie may be shared with its subdomains, as far as can be told without a list of public suffixes. */
+export function isDomain(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 253 && DOMAIN.test(value)
+}
+
 /** RFC 6265bis sections 4.1.3 and 5.7: what a browser would silently drop is refused here. Prefixes ignore case. */
 function assertScope(
   { name, domain, path }: CookieSettings,
@@ -164,7 +170,7 @@ function assertScope(
   if (path !== '/' && !`${prefix}/`.startsWith(path.endsWith('/') ? path : `${path}/`)) {
     throw new TypeError(`cookie.path: expected one that covers the routes under ${prefix}, got ${describe(path)}`)
   }
-  if (domain !== undefined && (typeof domain !== 'string' || domain.length > 253 || !DOMAIN.test(domain))) {
+  if (domain !== undefined && !isDomain(domain)) {
     throw new TypeError(`cookie.domain: expected a domain such as 'app.example', got ${describe(domain)}`)
   }
   if (/^__host-/i.test(name) && (domain !== undefined || path !== '/')) {

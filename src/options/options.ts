@@ -9,6 +9,7 @@ import type { KeySet } from '../keys/key-set.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
 import type { Limiter, SharedLimiter } from '../koa/limiter.ts'
 import { roomOf } from '../koa/cookies.ts'
+import { resolveEncryption } from './encryption.ts'
 import { assertKnown, boolean, integer, oneOf } from './checks.ts'
 import type { Reauthorization, RefreshingSession } from '../session/refresh.ts'
 import type { SessionLimits, Subject } from '../session/session.ts'
@@ -20,7 +21,6 @@ import {
   DAY,
   resolveAudience,
   resolveClearSiteData,
-  resolveEncryption,
   resolveIssuer,
   resolveOrigins,
   resolvePrefix,

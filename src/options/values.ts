@@ -1,9 +1,7 @@
 // Single values of options, checked: origins, names, paths, policies.
 
 import type { StalePolicy } from '../revocation.ts'
-import { describe, describeKind } from '../describe.ts'
-import { type EncryptionKeys, isEncryptionKeys } from '../keys/encryption.ts'
-import type { KeySet } from '../keys/key-set.ts'
+import { describe } from '../describe.ts'
 import { type Duration, parseDuration, type Seconds } from '../time.ts'
 import { isText, MAX_AUDIENCES } from '../token/claims.ts'
 import { assertKnown, isLoopback, oneOf } from './checks.ts'
@@ -72,20 +70,4 @@ export function resolveClearSiteData(values: readonly string[]): string {
   if (!Array.isArray(values)) throw new TypeError(`clearSiteData: expected an array, got ${describe(values)}`)
   // Quoted strings: a bare word would be ignored (Clear Site Data section 3.1).
   return values.map((value) => `"${oneOf(value, 'clearSiteData', ['storage', 'cache', 'cookies'])}"`).join(', ')
-}
-
-/** @throws TypeError for what `createEncryptionKeys` did not make, and for a key that signs as well */
-export function resolveEncryption(value: unknown, signing: KeySet | undefined): EncryptionKeys | undefined {
-  if (value === undefined) return undefined
-  if (!isEncryptionKeys(value)) {
-    const hint = value instanceof Promise ? '; put `await` before createEncryptionKeys' : ''
-    throw new TypeError(
-      `accessToken.encryption: expected what createEncryptionKeys resolves to, got ${describeKind(value)}${hint}`,
-    )
-  }
-  const thumbprints = new Set(signing?.keys.map((key) => key.thumbprint))
-  if (value.keys.some((key) => thumbprints.has(key.thumbprint))) {
-    throw new TypeError('accessToken.encryption: expected keys of its own, got one that signs; one key, one purpose')
-  }
-  return value
 }

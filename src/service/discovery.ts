@@ -1,6 +1,7 @@
 // Where an issuer's keys are, and where it can be asked, by its metadata. RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4.
 
-import { fetchJson, type FetchLimits, isSafeUrl } from '../fetch-json.ts'
+import { describe } from '../describe.ts'
+import { describeUrl, fetchJson, type FetchLimits, isSafeUrl } from '../fetch-json.ts'
 
 /** The metadata says something that cannot be right: a mistake in the configuration, or somebody else's document. */
 export class MetadataError extends Error {
@@ -41,12 +42,19 @@ function toMetadataUrls(issuer: string): string[] {
 
 function readAddress(metadata: unknown, issuer: string, member: string): string {
   const { issuer: named, [member]: address } = Object(metadata) as Readonly<Record<string, unknown>>
-  if (named !== issuer)
-    throw new MetadataError("issuer: expected the metadata to name the issuer exactly, got another's")
-  if (!isSafeUrl(address)) throw new MetadataError(`${member}: expected an https address in the metadata, got none`)
-  // From an issuer elsewhere this machine is not the place to look.
-  if (issuer.startsWith('https:') && !address.startsWith('https:')) {
-    throw new MetadataError(`${member}: expected an https address in the metadata, got plain http`)
+  if (named !== issuer) {
+    throw new MetadataError(
+      `issuer: expected what the issuer's metadata says to the letter, got ${describe(issuer)}, where it says ${describe(named)}`,
+    )
   }
-  return address
+  // From an issuer elsewhere this machine is not the place to look.
+  const isSafe = isSafeUrl(address) && (isHttps(address) || !isHttps(issuer))
+  if (isSafe) return address
+  throw new MetadataError(
+    `issuer: expected one whose metadata has an https ${member}, got ${describeUrl(address)} there`,
+  )
+}
+
+function isHttps(url: string): boolean {
+  return new URL(url).protocol === 'https:'
 }

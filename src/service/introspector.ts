@@ -5,7 +5,6 @@ import { type ErrorCode, isSessionError, SessionError } from '../errors.ts'
 import { createEvents } from '../events.ts'
 import { describeFailure, fetchJson } from '../fetch-json.ts'
 import { createOutbox } from '../outbox.ts'
-import { reportRefusal } from '../report.ts'
 import { assertClaims } from '../token/claims.ts'
 import type { JsonObject } from '../token/json.ts'
 import { parseToken } from '../token/parse.ts'
@@ -21,6 +20,7 @@ import {
   type IntrospectorSettings,
   resolveIntrospectorOptions,
 } from './introspector-options.ts'
+import { createReport } from './report.ts'
 import type { ServiceAuth, ServiceVerifier } from './service.ts'
 
 const MAX_BYTES = 64 * 1024
@@ -111,10 +111,11 @@ export async function createIntrospector<Claims extends object = Record<string, 
     return question
   }
 
-  async function verify({ token, fingerprints }: Credentials): Promise<ServiceAuth<Claims>> {
+  async function verify({ token, fingerprints }: Credentials, policy = onStale): Promise<ServiceAuth<Claims>> {
     if (token.length > maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
     const auth = active.get(token) ?? (await introspectOnce(token))
     assertAdmitted(auth, fingerprints, rules)
+    feed.assertFresh(policy)
     // The cast is the application's promise, made by the type parameter: the issuer's tokens carry these claims.
     return auth as ServiceAuth<Claims>
   }
@@ -128,7 +129,7 @@ export async function createIntrospector<Claims extends object = Record<string, 
     settings: Object.freeze({ realm, cookie, onStale, clock }),
     verify,
     assertFresh: (_auth, policy = onStale) => feed.assertFresh(policy),
-    report: (thrown, request) => reportRefusal(events, thrown, request),
+    report: createReport(events),
     events: events.source,
     close,
     [Symbol.asyncDispose]: close,
@@ -138,11 +139,11 @@ export async function createIntrospector<Claims extends object = Record<string, 
 /** Makes what asks the issuer: about one token at a time, and not at all for a while after it has failed repeatedly. */
 function createQuestion(settings: IntrospectorSettings): (token: string) => Promise<JsonObject> {
   const { trust, client, clock, fetch } = settings
-  const limits = { fetch, timeout: settings.timeout * 1000, maxBytes: MAX_BYTES }
   const breaker = createBreaker(clock)
   let { endpoint } = settings
 
   async function send(token: string): Promise<JsonObject> {
+    const limits = { fetch, deadline: AbortSignal.timeout(settings.timeout * 1000), maxBytes: MAX_BYTES }
     endpoint ??= await discover(trust.issuer, 'introspection_endpoint', limits)
     const { headers, parameters } = await authenticateClient(client, { issuer: trust.issuer, clock })
     const { status, json } = await fetchJson(endpoint, limits, {

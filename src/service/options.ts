@@ -1,10 +1,13 @@
 // The options of a service's verifier, checked when it is built.
 
 import type { FingerprintFormat } from '../fingerprint.ts'
-import { type Fetch, isSafeUrl } from '../fetch-json.ts'
+import { describeUrl, type Fetch, isSafeUrl } from '../fetch-json.ts'
 import { type Algorithm, ALGORITHMS, isAlgorithm, isSymmetric } from '../keys/algorithms.ts'
+import type { EncryptionKeys } from '../keys/encryption.ts'
 import type { KeySet } from '../keys/key-set.ts'
+import { resolveEncryption } from '../options/encryption.ts'
 import { assertKnown, boolean, integer, oneOf } from '../options/checks.ts'
+import { assertName, isDomain } from '../options/cookie.ts'
 import { DAY, parseOrigin, resolveAudience, resolveStalePolicy } from '../options/values.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
@@ -25,8 +28,8 @@ export interface TrustOptions {
   /** The algorithms that are believed. @default every asymmetric one */
   readonly algorithms?: readonly Algorithm[]
   /**
-   * Which tokens must come with the fingerprint cookie: all, those that name one (so that tokens of `kit.delegate` pass
-   * as well), or none, for issuers that know no fingerprint. @default 'required'
+   * Which tokens must come with the fingerprint cookie: all; those that name one, so that tokens of `kit.delegate` pass
+   * as well; or none, for issuers that know no fingerprint. @default 'required'
    */
   readonly fingerprint?: 'required' | 'if-present' | 'none'
   /** How the issuer writes fingerprints. @default 'base64url' */
@@ -43,7 +46,7 @@ export interface TrustOptions {
 export interface VerifierOptions extends Partial<TrustOptions> {
   /** Several issuers, each with its own keys and audience. Instead of `issuer`. */
   readonly issuers?: readonly TrustOptions[]
-  /** This service's own origin, as browsers see it. Needed wherever fingerprints are checked. */
+  /** This service's own origin, as browsers see it. Needed where fingerprints are required. */
   readonly origin?: string
   /** The fingerprint cookie, as the issuer's options say. */
   readonly cookie?: {
@@ -62,13 +65,15 @@ export interface VerifierOptions extends Partial<TrustOptions> {
     readonly maxAge?: Duration
     /** How much longer they are used while the issuer does not answer. @default '1h' */
     readonly staleIfError?: Duration
-    /** How long after a fetch there is no other, whatever came of it. @default '30s' */
+    /** How long after a fetch there is no other, whatever came of it; at most `maxAge`. @default '30s' */
     readonly cooldown?: Duration
-    /** How long an answer may take. @default '5s' */
+    /** How long a fetch may take, the metadata and the keys together. @default '5s' */
     readonly timeout?: Duration
   }
   /** The longest token that is looked into, in bytes. @default 8192 */
   readonly maxBytes?: number
+  /** What decrypts tokens; then none that is only signed is believed. @default none: tokens are signed only */
+  readonly encryption?: EncryptionKeys
   /** How long after `exp` a token still passes, at most five minutes. @default 0 */
   readonly clockTolerance?: Duration
   /** How old this process's copy of a revocation list may be. @default '5s' */
@@ -100,6 +105,7 @@ export interface VerifierSettings extends ServiceSettings {
   readonly issuers: readonly Trust[]
   readonly jwks: Readonly<Record<'maxAge' | 'staleIfError' | 'cooldown' | 'timeout', Seconds>>
   readonly maxBytes: number
+  readonly encryption: EncryptionKeys | undefined
   readonly clockTolerance: Seconds
   readonly maxStaleness: Seconds
   readonly fetch: Fetch
@@ -113,6 +119,7 @@ const TRUST = [
 ] as const
 const COMMON = [
   ...['issuers', 'origin', 'cookie', 'jwks', 'maxBytes', 'clockTolerance', 'maxStaleness', 'onStale', 'fetch', 'clock'],
+  'encryption',
 ] as const
 const ASYMMETRIC = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => !isSymmetric(name)) // its keys are these
 
@@ -134,20 +141,25 @@ export function resolveVerifierOptions(options: VerifierOptions): VerifierSettin
   }
   const own = origin === undefined ? undefined : parseOrigin(origin)
   if (origin !== undefined && own === undefined) {
-    throw new TypeError(`origin: expected an origin such as 'https://api.app.example', got ${describe(origin)}`)
+    throw new TypeError(`origin: expected an origin such as 'https://api.app.example', got ${describeUrl(origin)}`)
   }
+  const resolved = resolveCookie(cookie, own)
   for (const trust of issuers) assertCookieArrives(trust, own, cookie.domain)
+  const { maxAge = '10m', staleIfError = '1h', cooldown = '30s', timeout = '5s' } = jwks
+  const age = parseDuration(maxAge, 'jwks.maxAge', { min: 60, max: DAY })
   return Object.freeze({
     issuers,
-    realm: origin ?? issuers[0]?.audience[0] ?? '',
-    cookie: resolveCookie(cookie, own),
+    // An audience may hold what no header can.
+    realm: origin ?? new URL(issuers[0]?.issuer ?? '').href,
+    cookie: resolved,
     jwks: {
-      maxAge: parseDuration(jwks.maxAge ?? '10m', 'jwks.maxAge', { min: 60, max: DAY }),
-      staleIfError: parseDuration(jwks.staleIfError ?? '1h', 'jwks.staleIfError', { min: 0, max: 7 * DAY }),
-      cooldown: parseDuration(jwks.cooldown ?? '30s', 'jwks.cooldown', { max: 3600 }),
-      timeout: parseDuration(jwks.timeout ?? '5s', 'jwks.timeout', { max: 60 }),
+      maxAge: age,
+      staleIfError: parseDuration(staleIfError, 'jwks.staleIfError', { min: 0, max: 7 * DAY }),
+      cooldown: parseDuration(cooldown, 'jwks.cooldown', { max: age }),
+      timeout: parseDuration(timeout, 'jwks.timeout', { max: 60 }),
     },
     maxBytes: integer(maxBytes, 'maxBytes', 512, 65_536),
+    encryption: resolveEncryption(options.encryption),
     clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
     maxStaleness: parseDuration(maxStaleness, 'maxStaleness', { min: 2, max: DAY }),
     onStale: resolveStalePolicy(onStale),
@@ -175,7 +187,7 @@ function resolveTrust(options: TrustOptions): Trust {
   const { requiredClaims = [], maxLifetime = '1h', revocations } = options
   if (!isSafeUrl(issuer) || /[?#]/.test(issuer)) {
     throw new TypeError(
-      `issuer: expected its https URL as tokens name it, http only on localhost, got ${describe(issuer)}`,
+      `issuer: expected its https URL as tokens name it, http only on localhost, got ${describeUrl(issuer)}`,
     )
   }
   const isList = Array.isArray(algorithms) && algorithms.length > 0
@@ -197,7 +209,7 @@ function resolveTrust(options: TrustOptions): Trust {
     issuer,
     audience: resolveAudience(options.audience),
     keys: resolveKeys(keys, algorithms),
-    algorithms,
+    algorithms: [...algorithms],
     binding: oneOf(fingerprint, 'fingerprint', ['required', 'if-present', 'none']),
     format: oneOf(format, 'fingerprint format', ['base64url', 'owasp']),
     requiredClaims: [...requiredClaims],
@@ -213,7 +225,7 @@ function resolveKeys(keys: unknown, algorithms: readonly Algorithm[]): Trust['ke
   if (jwksUri !== undefined) {
     assertKnown(keys, 'keys', ['jwksUri'])
     if (isSafeUrl(jwksUri)) return { jwksUri }
-    throw new TypeError(`keys.jwksUri: expected an https address, http only on localhost, got ${describe(jwksUri)}`)
+    throw new TypeError(`keys.jwksUri: expected an https address, http only on localhost, got ${describeUrl(jwksUri)}`)
   }
   if (typeof get !== 'function' || !Array.isArray(list)) {
     const hint = keys instanceof Promise ? '; put `await` before createKeySet' : ''
@@ -232,21 +244,22 @@ function resolveKeys(keys: unknown, algorithms: readonly Algorithm[]): Trust['ke
 
 /** RFC 6265bis section 5.5: a cookie without Domain never leaves its host, and one with it never its site. */
 function assertCookieArrives({ issuer, binding }: Trust, own: URL | undefined, domain: unknown): void {
-  if (binding === 'none') return
+  // With 'if-present' a token that names a fingerprint is refused where its cookie does not arrive.
+  if (binding !== 'required') return
   if (own === undefined) {
     throw new TypeError(
       "origin: expected this service's origin, to tell whether the fingerprint cookie arrives here, got none; " +
-        "fingerprint: 'none' is for issuers that know no fingerprint",
+        "fingerprint: 'if-present' is for delegated tokens, 'none' for issuers that know no fingerprint",
     )
   }
   const hosts = [new URL(issuer).hostname, own.hostname]
   if (hosts[0] === hosts[1]) return
-  const shared = typeof domain === 'string' ? domain.toLowerCase() : undefined
+  const shared = isDomain(domain) ? domain.toLowerCase() : undefined
   if (shared !== undefined && hosts.every((host) => host === shared || host.endsWith(`.${shared}`))) return
   throw new TypeError(
     `cookie.domain: expected a domain that ${hosts.join(' and ')} share, and the same in the issuer's options, since ` +
       `the fingerprint cookie does not arrive here otherwise, got ${describe(domain)}; services on other sites ask the ` +
-      'issuer (createIntrospector) or take delegated tokens',
+      "issuer (createIntrospector) or take delegated tokens (fingerprint: 'if-present')",
   )
 }
 
@@ -255,13 +268,20 @@ function resolveCookie(
   own: URL | undefined,
 ): ServiceSettings['cookie'] {
   assertKnown(options, 'cookie', ['name', 'domain', 'tlsProxy', 'development'])
-  const { name = '__Secure-Fgp', tlsProxy = false, development = false } = options
+  const { name = '__Secure-Fgp', domain, tlsProxy = false, development = false } = options
   const isLocal = own?.protocol === 'http:'
   if (boolean(development, 'cookie.development') && !isLocal) {
     throw new TypeError('cookie.development: expected false unless origin is http://localhost, got true')
   }
-  if (typeof name !== 'string' || !/^__(?:Secure|Host-Http|Host)-[\w.~-]{1,57}$/i.test(name)) {
-    throw new TypeError(`cookie.name: expected one that starts with __Secure- or __Host-, got ${describe(name)}`)
+  assertName(name, undefined)
+  if (domain !== undefined && !isDomain(domain)) {
+    throw new TypeError(`cookie.domain: expected a domain such as 'app.example', got ${describe(domain)}`)
+  }
+  // RFC 6265bis section 4.1.3.2: browsers drop it, so the issuer cannot have set it.
+  if (domain !== undefined && /^__host-/i.test(name)) {
+    throw new TypeError(
+      `cookie.name: expected one that starts with __Secure- beside cookie.domain, got ${describe(name)}`,
+    )
   }
   return {
     name: development ? 'Fgp-Development' : name,

@@ -30,19 +30,20 @@ export interface ServiceSettings {
 export interface ServiceVerifier<Claims extends object = Record<string, unknown>> {
   readonly settings: ServiceSettings
   /**
-   * Runs every check but that of how old the revocation list is.
+   * Runs every check.
    *
    * @param credentials - the token, and the value of every cookie of the fingerprint's name
+   * @param onStale - how old the revocation list may be; what the options say, if left out
    * @throws SessionError with the code of the first check that failed
    */
-  verify(credentials: Credentials): Promise<ServiceAuth<Claims>>
+  verify(credentials: Credentials, onStale?: StalePolicy): Promise<ServiceAuth<Claims>>
   /**
-   * Checks how old the news are by which the token was believed.
+   * Checks again how old the news are by which the token was believed: for stricter demands than those of `verify`.
    *
    * @throws SessionError with ERR_REVOCATIONS_STALE when they are too old for the policy
    */
   assertFresh(auth: ServiceAuth, policy?: StalePolicy): void
-  /** Raises the event of a refusal, as `protect` does: for other frameworks. */
+  /** Raises the event of a refusal, as `protect` does: for other frameworks. The query of the path is left out. */
   report(thrown: unknown, request: RequestInfo): void
   /** What happens, for logs and alarms. The same is published on `node:diagnostics_channel`. */
   readonly events: SessionEventSource

@@ -1,16 +1,17 @@
 // createVerifier(): verification for services that issue nothing, with public keys only. No Koa, no store of its own.
 
 import { SessionError } from '../errors.ts'
-import { createEvents, type EventSink } from '../events.ts'
+import { cleanText, createEvents, type EventSink } from '../events.ts'
 import type { KeySource } from '../keys/key-set.ts'
 import { createRemoteKeys } from '../keys/remote.ts'
 import { createOutbox } from '../outbox.ts'
-import { reportRefusal } from '../report.ts'
+import { createDecrypt } from '../token/encrypt.ts'
 import { parseToken } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
 import { createTokenVerifier, type TokenVerifier } from '../verifier.ts'
 import { discover, MetadataError } from './discovery.ts'
 import { type Feed, openFeed } from './feed.ts'
+import { createReport } from './report.ts'
 import { resolveVerifierOptions, type Trust, type VerifierOptions, type VerifierSettings } from './options.ts'
 import type { ServiceAuth, ServiceVerifier } from './service.ts'
 
@@ -47,25 +48,28 @@ export async function createVerifier<Claims extends object = Record<string, unkn
   options: VerifierOptions,
 ): Promise<ServiceVerifier<Claims>> {
   const settings = resolveVerifierOptions(options)
-  const { realm, cookie, onStale, clock } = settings
+  const { realm, cookie, onStale, clock, encryption } = settings
+  const decrypt = encryption && createDecrypt(encryption)
   const events = createEvents(clock)
   const outbox = createOutbox(clock)
   const trusted = new Map<string, Trusted>()
-  for (const trust of settings.issuers) trusted.set(trust.issuer, await createTrusted(trust))
+  try {
+    // All at once, since one that hangs should not keep the service from starting for longer than one.
+    const sources = await Promise.all(settings.issuers.map((trust) => openKeys(trust, settings, events)))
+    for (const [index, trust] of settings.issuers.entries()) {
+      // The cast holds: there is one for each.
+      trusted.set(trust.issuer, await createTrusted(trust, sources[index] as KeySource))
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
   const [only] = trusted.size === 1 ? trusted.values() : []
 
-  async function createTrusted(trust: Trust): Promise<Trusted> {
-    const keys = await openKeys(trust, settings, events)
+  async function createTrusted(trust: Trust, keys: KeySource): Promise<Trusted> {
     const revocations = await openFeed(trust, { ...settings, outbox })
-    const verifier = createTokenVerifier({
-      ...settings,
-      ...trust,
-      keys,
-      revocations,
-      typ: ACCESS_TOKEN_TYPE,
-      clock: settings.steadyClock,
-    })
-    return { verifier, revocations }
+    const checks = { ...settings, clock: settings.steadyClock, ...trust, keys, revocations, typ: ACCESS_TOKEN_TYPE }
+    return { verifier: createTokenVerifier(checks), revocations }
   }
 
   /** By the claim that nothing vouches for yet: the keys that are tried are those of exactly that issuer. */
@@ -83,15 +87,21 @@ export async function createVerifier<Claims extends object = Record<string, unkn
 
   return Object.freeze({
     settings: Object.freeze({ realm, cookie, onStale, clock }),
-    async verify(credentials) {
-      const { verifier } = only ?? choose(credentials.token)
+    async verify(credentials, policy = onStale) {
+      // Before anything else: the issuer is named inside.
+      const token = await (decrypt?.(credentials.token, { ...settings, typ: ACCESS_TOKEN_TYPE }) ?? credentials.token)
+      const { verifier, revocations } = only ?? choose(token)
+      const auth = await verifier.verify({ ...credentials, token })
+      revocations.assertFresh(policy)
       // The cast is the application's promise, made by the type parameter: the issuer's tokens carry these claims.
-      return (await verifier.verify(credentials)) as ServiceAuth<Claims>
+      return auth as ServiceAuth<Claims>
     },
     assertFresh(auth, policy = onStale) {
-      trusted.get(auth.claims.iss)?.revocations.assertFresh(policy)
+      const issuer = trusted.get(auth.claims.iss)
+      if (issuer === undefined) throw new SessionError('ERR_TOKEN_ISSUER')
+      issuer.revocations.assertFresh(policy)
     },
-    report: (thrown, request) => reportRefusal(events, thrown, request),
+    report: createReport(events),
     events: events.source,
     close,
     [Symbol.asyncDispose]: close,
@@ -101,13 +111,14 @@ export async function createVerifier<Claims extends object = Record<string, unkn
 async function openKeys(trust: Trust, settings: VerifierSettings, events: EventSink): Promise<KeySource> {
   const { issuer, keys, algorithms } = trust
   if (keys !== undefined && 'get' in keys) return keys
-  const limits = { fetch: settings.fetch, timeout: settings.jwks.timeout * 1000 }
+  const jwksUri = keys?.jwksUri
+  const { jwks, fetch, clock } = settings
   let mistake: MetadataError | undefined
 
-  async function locate(): Promise<string> {
-    if (keys !== undefined && 'jwksUri' in keys) return keys.jwksUri
+  async function locate(deadline: AbortSignal): Promise<string> {
+    if (jwksUri !== undefined) return jwksUri
     try {
-      return await discover(issuer, 'jwks_uri', limits)
+      return await discover(issuer, 'jwks_uri', { fetch, deadline })
     } catch (error) {
       if (error instanceof MetadataError) mistake = error
       throw error
@@ -115,12 +126,13 @@ async function openKeys(trust: Trust, settings: VerifierSettings, events: EventS
   }
 
   const remote = createRemoteKeys({
-    ...settings.jwks,
-    ...limits,
+    ...jwks,
+    timeout: jwks.timeout * 1000,
+    fetch,
     locate,
     algorithms,
-    clock: settings.clock,
-    onFailure: (detail) => events.emit('keys_fetch_failed', { issuer, detail }),
+    clock,
+    onFailure: (detail) => events.emit('keys_fetch_failed', { issuer, detail: cleanText(detail) }),
   })
   await remote.refresh()
   // An issuer that is down comes back; a document that is wrong does not become right.

@@ -4,13 +4,12 @@ import { spawnSync } from 'node:child_process'
 
 import test from 'ava'
 
-import { startExample, temporaryDirectory } from '../helpers/example.ts'
-import { findPort } from '../helpers/http.ts'
+import { findPort, startExample, temporaryDirectory } from '../helpers/example.ts'
 
 const FILE = 'minimal/main.ts'
 
 test.serial('the minimal example lets in both halves, and neither half alone', async (t) => {
-  const port = String(await findPort())
+  const port = await findPort()
   const app = await startExample(t, FILE, { PORT: port })
   t.is(app.url, `http://localhost:${port}`)
   const { token, cookie } = await app.login('alice', 'wonderland')
@@ -25,7 +24,7 @@ test.serial('the minimal example lets in both halves, and neither half alone', a
 })
 
 test.serial('the minimal example refuses a wrong password', async (t) => {
-  const app = await startExample(t, FILE, { PORT: String(await findPort()) })
+  const app = await startExample(t, FILE, { PORT: await findPort() })
   await t.throwsAsync(app.login('alice', 'wrong'), { message: /^login answered 401/ })
 })
 
@@ -35,7 +34,7 @@ test.serial('the lines that the minimal example prints work as they are', async 
     t.true(process.env.CI !== 'true')
     return
   }
-  const app = await startExample(t, FILE, { PORT: String(await findPort()) })
+  const app = await startExample(t, FILE, { PORT: await findPort() })
   await app.line((line) => line.startsWith('curl '))
   const script = app.lines.slice(1).join('\n')
   const { stdout, stderr } = spawnSync('sh', ['-c', script], { cwd: await temporaryDirectory(t), encoding: 'utf8' })

@@ -2,14 +2,13 @@
 
 import test, { type ExecutionContext } from 'ava'
 
-import { type Example, startExample } from '../helpers/example.ts'
-import { findPort } from '../helpers/http.ts'
+import { type Example, findPort, startExample } from '../helpers/example.ts'
 
 const headers = (token: string) => ({ Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' })
 const OLD = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 async function open(t: ExecutionContext): Promise<{ readonly app: Example; readonly old: string }> {
-  const app = await startExample(t, 'next-to-koa-jwt/main.ts', { PORT: String(await findPort()) })
+  const app = await startExample(t, 'next-to-koa-jwt/main.ts', { PORT: await findPort() })
   return { app, old: await app.line((line) => OLD.test(line)) }
 }
 

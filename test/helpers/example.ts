@@ -4,12 +4,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-import { type Owner, type Response, send } from './http.ts'
+import { type Owner, portOf, type Response, send } from './http.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const READY = /http:\/\/localhost:\d+/
@@ -43,6 +44,16 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
+}
+
+/** A port that was free a moment ago, for examples that do not choose one themselves. */
+export async function findPort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  server.close()
+  await once(server, 'close')
+  return String(port)
 }
 
 /** A directory that goes with its owner. */

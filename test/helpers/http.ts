@@ -9,7 +9,7 @@ import {
   Server as HttpServer,
   type ServerResponse,
 } from 'node:http'
-import { type AddressInfo, createServer as createNetServer, type Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 
 export interface Response {
   readonly status: number
@@ -99,14 +99,4 @@ export async function listen(owner: Owner, what: Server | Handler): Promise<numb
 
 export function portOf(server: Server): number {
   return (server.address() as AddressInfo).port // the cast holds: it listens on a port
-}
-
-/** A port of this machine that was free a moment ago. */
-export async function findPort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }

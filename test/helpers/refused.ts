@@ -19,8 +19,15 @@ export const INVALID_TOKEN_BODY = JSON.stringify({
 /** The challenge that goes with it. */
 export const INVALID_TOKEN_CHALLENGE = `Bearer realm="${ISSUER}", error="invalid_token", error_description="${DESCRIPTION}"`
 
+/** An app or a service that refuses. */
+export interface Refusing extends Pick<TestApp, 'seen' | 'clock' | 'handled' | 'errors'> {
+  me(token?: string, cookie?: string): Promise<Response>
+  /** How challenges name it. @default ISSUER */
+  readonly realm?: string
+}
+
 /** How each app answers what nobody could take for a token: whatever else is refused must get the same headers. */
-const references = new WeakMap<TestApp, { readonly headers: object; refusals: number }>()
+const references = new WeakMap<Refusing, { readonly headers: object; refusals: number }>()
 
 // The kit reports at most fifty refusals a second.
 const SEEN_ALL = 40
@@ -33,7 +40,7 @@ const SEEN_ALL = 40
  */
 export async function assertRefused(
   t: ExecutionContext,
-  app: TestApp,
+  app: Refusing,
   send: () => Promise<Response>,
   code: ErrorCode,
   label: string = code,
@@ -50,7 +57,7 @@ export async function assertRefused(
   return response
 }
 
-async function refer(t: ExecutionContext, app: TestApp): Promise<object> {
+async function refer(t: ExecutionContext, app: Refusing): Promise<object> {
   const known = references.get(app)
   if (known !== undefined && (known.refusals += 1) < SEEN_ALL) return known.headers
   // One second aside, so that the limit on floods of events starts to count again, and leaves none out.
@@ -58,7 +65,7 @@ async function refer(t: ExecutionContext, app: TestApp): Promise<object> {
   const response = await app.me('nonsense')
   app.clock.advance(-1)
   t.is(response.text, INVALID_TOKEN_BODY)
-  t.is(response.headers['www-authenticate'], INVALID_TOKEN_CHALLENGE)
+  t.is(response.headers['www-authenticate'], INVALID_TOKEN_CHALLENGE.replace(ISSUER, app.realm ?? ISSUER))
   t.is(response.headers['cache-control'], 'no-store')
   t.is(response.headers['set-cookie'], undefined)
   const headers = telling(response)
@@ -75,14 +82,14 @@ function telling({ headers }: Response): object {
 /** Sends a request, and asserts that it counts as one without credentials: no error, no event (RFC 6750 section 3.1). */
 export async function assertAnonymous(
   t: ExecutionContext,
-  app: TestApp,
+  app: Refusing,
   send: () => Promise<Response>,
   label = 'anonymous',
 ): Promise<void> {
   const before = forget(app)
   const response = await send()
   t.is(response.status, 401, label)
-  t.is(response.headers['www-authenticate'], `Bearer realm="${ISSUER}"`, label)
+  t.is(response.headers['www-authenticate'], `Bearer realm="${app.realm ?? ISSUER}"`, label)
   t.is(response.headers['cache-control'], 'no-store', label)
   t.false('error' in response.json, label)
   t.deepEqual(response.cookies, [], label)
@@ -96,11 +103,11 @@ interface Before {
 }
 
 /** Forgets the events so far. */
-function forget(app: TestApp): Before {
+function forget(app: Refusing): Before {
   app.seen.length = 0
   return { handled: app.handled.count, errors: app.errors.length }
 }
 
-function assertUnhandled(t: ExecutionContext, app: TestApp, before: Before, label: string): void {
+function assertUnhandled(t: ExecutionContext, app: Refusing, before: Before, label: string): void {
   t.deepEqual({ handled: app.handled.count, errors: app.errors.length }, before, `${label}: the handler ran, or failed`)
 }

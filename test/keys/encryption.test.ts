@@ -236,7 +236,7 @@ test('accessToken.encryption takes what createEncryptionKeys made, of keys that 
     signing,
     take(A256KW),
   ]) {
-    await t.throwsAsync(build(wrong), { instanceOf: TypeError, message: /^accessToken\.encryption: expected what/ })
+    await t.throwsAsync(build(wrong), { instanceOf: TypeError, message: /^encryption: expected what/ })
   }
   await t.throwsAsync(build(take(A256KW)), { message: /await/ })
   const { kid: _kid, use: _use, ...pair } = privateJwk
@@ -253,6 +253,6 @@ test('accessToken.encryption takes what createEncryptionKeys made, of keys that 
     const more = { keys: await createKeySet({ keys: [sign] }) }
     // Not even one that only decrypts.
     const both = await take(dir, encrypt)
-    await t.throwsAsync(build(both, more), { instanceOf: TypeError, message: /^accessToken\.encryption: .*signs/ })
+    await t.throwsAsync(build(both, more), { instanceOf: TypeError, message: /^encryption: .*signs/ })
   }
 })
