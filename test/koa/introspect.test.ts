@@ -29,9 +29,11 @@ import {
   introspect,
   openClientsApp,
   postForm,
+  revoke,
 } from '../helpers/clients.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { faultyClock, faultyKeys } from '../helpers/faulty.ts'
+import { encrypting, encryptionJwks, nest } from '../helpers/forge-jwe.ts'
 import { resign, sign, twinOf, validClaims, validHeader } from '../helpers/forge.ts'
 
 const NOW = Math.floor(START / 1000)
@@ -89,7 +91,15 @@ test('IN-03 a live token is active, to a client that it is for', async (t) => {
   const { jti, fgp } = payloadOf(token)
   t.deepEqual(response.json, {
     ...{ active: true, token_type: 'Bearer', iss: ISSUER, sub: 'alice', aud: ISSUER, client_id: ISSUER, jti, sid, fgp },
-    ...{ exp: NOW + 900, iat: NOW, auth_time: NOW, scope: 'read write', acr: 'urn:silver', amr: ['pwd'] },
+    ...{
+      exp: NOW + 900,
+      iat: NOW,
+      iat_ms: START,
+      auth_time: NOW,
+      scope: 'read write',
+      acr: 'urn:silver',
+      amr: ['pwd'],
+    },
   })
 })
 
@@ -100,7 +110,16 @@ test('IN-03 a delegated token is active to the service that it is for, and says 
   const { jti } = payloadOf(delegated)
   t.deepEqual((await introspect(app, delegated, AS.billing)).json, {
     ...{ active: true, token_type: 'Bearer', iss: ISSUER, sub: 'alice', aud: BILLING, client_id: ISSUER, jti },
-    ...{ sid: login.sid, exp: NOW + 120, iat: NOW, auth_time: NOW, scope: 'read', acr: 'urn:silver', amr: ['pwd'] },
+    ...{
+      sid: login.sid,
+      exp: NOW + 120,
+      iat: NOW,
+      iat_ms: START,
+      auth_time: NOW,
+      scope: 'read',
+      acr: 'urn:silver',
+      amr: ['pwd'],
+    },
     ...{ act: { sub: ISSUER }, invoice: 7 },
   })
   // And nobody's at the others.
@@ -115,7 +134,6 @@ test('IN-10 of the claims of the application a client is told those that its ent
   const told = (await ask()).json
   t.is(told['theme'], 'dark')
   t.false('username' in told)
-  t.false('iat_ms' in told)
   t.false('theme' in (await introspect(app, token)).json)
 })
 
@@ -204,6 +222,38 @@ test('a refresh leaves the token before it active, as it does at the app itself'
   app.clock.advance(60)
   const next = toLogin(await postRefresh(app, login))
   for (const { token } of [login, next]) t.is((await introspect(app, token)).json['active'], true)
+})
+
+test('where tokens are encrypted, the app’s own have to be, and those for services are not', async (t) => {
+  const options = await encrypting(encryptionJwks.A256KW)
+  const app = await openClientsApp(t, options)
+  const login = await app.login('alice', { body: GRANT })
+  const delegated = await draw(app, login, '/delegated')
+  t.like((await introspect(app, login.token)).json, { active: true, sub: 'alice', scope: 'read write' })
+  t.like((await introspect(app, delegated, AS.billing)).json, { active: true, sub: 'alice', scope: 'read' })
+  const ask = (token: string): Promise<Response> =>
+    postForm(app, '/auth/introspect', { token, ...asserted(assertion(app)) })
+  // The client of both audiences is told of both, each in its own form.
+  for (const token of [login.token, delegated]) t.is((await ask(token)).json['active'], true)
+  const { claims } = validClaims(app)
+  const signed = sign(validHeader(), claims)
+  const both = sign(validHeader(), { ...claims, aud: [ISSUER, 'https://other.example'] })
+  for (const token of [signed, both]) {
+    assertInactive(t, await ask(token))
+    assertInactive(t, await introspect(app, token))
+  }
+  assertInactive(
+    t,
+    await introspect(
+      app,
+      nest(sign(validHeader(), { ...claims, aud: 'https://other.example' }), encryptionJwks.A256KW),
+    ),
+  )
+  assertInactive(t, await introspect(app, login.token, AS.billing))
+  // And taken back alike.
+  t.is((await revoke(app, login.token)).status, 200)
+  t.is((await revoke(app, delegated, AS.billing)).status, 200)
+  for (const token of [login.token, delegated]) assertInactive(t, await ask(token))
 })
 
 test('IN-08 the digest in the answer lets a service check the binding: only the cookie of the token fits', async (t) => {

@@ -51,6 +51,7 @@ const WRONG: readonly (readonly [name: string, clients: unknown])[] = [
       '',
       'short',
       SECRET.slice(0, 31),
+      BASE64URL.slice(0, 31),
       1,
       null,
       [],
