@@ -21,6 +21,7 @@ export interface LmdbFile {
   readonly meta: Table<string>
   readonly session: Table<string>
   readonly revocation: Table<string>
+  readonly key: Table<string>
   /** `[kind, group, id]`. */
   readonly group: Table<string[]>
   /** `[expires, kind, id]`. */
@@ -138,6 +139,7 @@ function openTables(path: string): Omit<LmdbFile, 'close'> {
         meta,
         session: table('session'),
         revocation: table('revocation'),
+        key: table('key'),
         group: table('group'),
         expiry: table('expiry'),
         log: table('log'),

@@ -12,7 +12,11 @@ const SWEEP_EVERY = 1024
  */
 export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   const { clock = Date.now } = options
-  const tables = { session: new Map<string, StoreRecord>(), revocation: new Map<string, StoreRecord>() }
+  const tables: Readonly<Record<StoreKind, Map<string, StoreRecord>>> = {
+    session: new Map(),
+    revocation: new Map(),
+    key: new Map(),
+  }
   const listeners = new Set<(record: NewRecord) => void>()
   let writes = 0
 

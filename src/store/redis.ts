@@ -81,7 +81,12 @@ export function redisStore(options: RedisStoreOptions): Store {
   const shared = { commands, clock, prefix, keyPrefix: connection.keyPrefix }
   const sessions = createSessionTable(shared)
   const revocations = createRevocationTable({ ...shared, observer })
-  const tables: Readonly<Record<StoreKind, Table>> = { session: sessions, revocation: revocations }
+  const tables: Readonly<Record<StoreKind, Table>> = {
+    session: sessions,
+    revocation: revocations,
+    // Laid out as sessions are, in a slot of its own.
+    key: createSessionTable({ ...shared, prefix: `${prefix}{k}:` }),
+  }
   const restorer = createRestorer({ write: revocations.restore, clock, report })
 
   return {

@@ -3,8 +3,8 @@
 
 import type { Milliseconds } from '../time.ts'
 
-/** The two tables of a store: sessions, and the revocation list. */
-export type StoreKind = 'session' | 'revocation'
+/** The tables of a store: sessions, the revocation list, and the keys that rotate, encrypted. */
+export type StoreKind = 'session' | 'revocation' | 'key'
 
 /** What is written. The value must survive JSON. */
 export interface NewRecord<V = unknown> {
@@ -39,7 +39,7 @@ export interface Watch {
 }
 
 /**
- * A place for sessions and revocations. Every verb is atomic, also between the processes that share the store,
+ * A place for sessions, revocations and keys. Every verb is atomic, also between the processes that share the store,
  * and has taken effect durably (as far as the store is durable) when its promise resolves. A verb that cannot do
  * its work rejects; the kit answers 503 then. An expired record does not exist.
  */

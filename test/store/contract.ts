@@ -24,7 +24,7 @@ export interface StoreTraits {
   readonly module?: string
 }
 
-const KINDS: readonly StoreKind[] = ['session', 'revocation']
+const KINDS: readonly StoreKind[] = ['session', 'revocation', 'key']
 const HOUR = 3_600_000
 const PATIENCE_MS = 20_000
 
@@ -122,12 +122,14 @@ export function testStoreContract(
     t.is(await store.get(kind, 'toString'), undefined)
   })
 
-  each('the two tables share nothing', async (t, { store, record }, kind) => {
-    const another = kind === 'session' ? 'revocation' : 'session'
-    await store.set(kind, record('a'))
-    t.is(await store.get(another, 'a'), undefined)
-    t.deepEqual(await toKeys(store, another), [])
-    t.false(await store.delete(another, 'a'))
+  each('the tables share nothing', async (t, { store, record }, kind) => {
+    await store.set(kind, record('a', null, { group: 'g' }))
+    for (const another of KINDS.filter((one) => one !== kind)) {
+      t.is(await store.get(another, 'a'), undefined)
+      t.deepEqual(await toKeys(store, another), [])
+      t.deepEqual(await toKeys(store, another, 'g'), [])
+      t.false(await store.delete(another, 'a'))
+    }
     t.truthy(await store.get(kind, 'a'))
   })
 
@@ -418,7 +420,7 @@ export function testStoreContract(
   })
 
   watching(
-    'watch tells nothing of sessions, of what expired or was deleted before, or of writes that did not happen',
+    'watch tells nothing of other tables, of what expired or was deleted before, or of writes that did not happen',
     async (t, { store, other, clock, record }, watch) => {
       await store.set('revocation', record('deleted'))
       await store.delete('revocation', 'deleted')
@@ -432,6 +434,7 @@ export function testStoreContract(
       const read = await mustGet(store, 'revocation', 'a')
       await store.set('revocation', record('a', 2))
       await other.set('session', record('elsewhere'))
+      await other.set('key', record('elsewhere'))
       t.false(await other.add('revocation', record('a', 3)))
       t.false(await other.swap('revocation', { ...read, value: 4 }))
       await other.set('revocation', record('mark'))
