@@ -114,12 +114,18 @@ export interface SessionEvents {
   key_revoked_in_use: Refusal
   /** The store failed. */
   store_unavailable: Refusal
-  /** Public keys that are not at hand could not be fetched. */
+  /** Public keys that are not at hand could not be fetched, or the keys in the store could not be read. */
   keys_unavailable: Refusal
   /** The issuer was asked about a token and did not answer. */
   introspection_unavailable: Refusal
   /** Public keys were not fetched, as they should have been; those at hand are used as long as they may be. */
   keys_fetch_failed: EventBase & { readonly issuer: string; readonly detail: string }
+  /** A signing key was made, and is published; it signs from `activates` on. */
+  key_created: EventBase & { readonly kid: string; readonly activates: Milliseconds }
+  /** A key signs from now on, in this process. */
+  key_activated: EventBase & { readonly kid: string }
+  /** A key does not sign any more, in this process. What it signed is still verified, unless it is revoked. */
+  key_retired: EventBase & { readonly kid: string }
 }
 
 /** The name of an event. Its diagnostics channel is `koa-holdfast:` and that name. */

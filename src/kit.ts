@@ -3,7 +3,9 @@
 import type Koa from 'koa'
 
 import { createEvents } from './events.ts'
-import { createKeySet, type KeySet } from './keys/key-set.ts'
+import { createKeySet, type KeySet, type KeySource } from './keys/key-set.ts'
+import type { RotateOptions } from './keys/rotating-keys.ts'
+import { startRotation } from './keys/rotation.ts'
 import { createClientEndpoints } from './koa/client-routes.ts'
 import { createClientVerifiers } from './koa/client-verifier.ts'
 import { createClientAuthenticator } from './koa/clients.ts'
@@ -67,9 +69,10 @@ export async function createSessionKit<Claims extends object = Record<string, un
   // The cast forgets the claims' type: inside, they are only passed through.
   const given = options as unknown as SessionKitOptions
   const settings = resolveOptions(given)
-  const { issuer, clock, steadyClock, cookie, prefix, clockTolerance, maxLifetime } = settings
+  const { issuer, clock, steadyClock, cookie, prefix, clockTolerance, maxLifetime, rotation } = settings
   const clients = given.clients === undefined ? [] : await resolveClients(given.clients)
-  const keys = given.keys ?? (await developmentKeys(settings.isLocal))
+  // The cast holds where there is no rotation.
+  const fixed = rotation ? undefined : ((given.keys as KeySet | undefined) ?? (await developmentKeys(settings.isLocal)))
   const store = given.store ?? developmentStore(settings.isLocal, settings)
   // Here rather than in close(), which would hold on to the options, and to the secrets of clients in them.
   const isOwnStore = given.store === undefined
@@ -77,6 +80,14 @@ export async function createSessionKit<Claims extends object = Record<string, un
   const retention = maxLifetime + clockTolerance + CLOCK_SKEW
   const outbox = createOutbox(clock)
   const revocations = await createRevocationList({ ...settings, store, retention, outbox })
+  const rotating =
+    rotation &&
+    (await startRotation({
+      ...{ issuer, rotation, store, clock: steadyClock, revocations, events },
+      revoke: (kid) => sessions.revoke({ kid }),
+      end: () => revocations.close(),
+    }))
+  const keys = (rotating ?? fixed) as KeySource & Pick<KeySet, 'active' | 'jwks'> // one of them there is
   const tokens = createIssuer({ ...settings, keys, revocations })
   const sessions = createSessions({
     ...settings,
@@ -155,6 +166,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
   async function close(): Promise<void> {
     live.close()
     outbox.close()
+    await rotating?.close()
     revocations.close()
     if (isOwnStore) await store.close()
   }
@@ -185,6 +197,10 @@ export async function createSessionKit<Claims extends object = Record<string, un
     upgrade: connections.upgrade as SessionKit<Claims>['upgrade'],
     stream: (ctx: Context, to?: UpgradeOptions) =>
       reported(ctx, () => connections.stream(ctx, to) as Promise<LiveSession<Claims>>),
+    async rotateKeys(how?: RotateOptions) {
+      if (rotating !== undefined) return rotating.rotate(how)
+      throw new TypeError('keys: expected { rotateEvery } for the kit to rotate them, got a key set, whose owner does')
+    },
     cors: () => createCors(settings.origins),
     jwks: keys.jwks,
     events: events.source,

@@ -6,6 +6,7 @@ import type Koa from 'koa'
 
 import type { SessionEventSource } from './events.ts'
 import type { PublicJwk } from './keys/key.ts'
+import type { NextKey, RotateOptions } from './keys/rotating-keys.ts'
 import type { Context } from './koa/context.ts'
 import type { CorsOptions } from './koa/cors.ts'
 import type { TokenResponse } from './koa/delivery.ts'
@@ -108,6 +109,15 @@ export interface SessionKit<Claims extends object = Record<string, unknown>> {
    * @throws TypeError when the target is none
    */
   revoke(target: RevocationTarget): Promise<void>
+  /**
+   * Replaces the active key before its time, where `keys` rotate: the next one takes over as soon as whoever verifies has
+   * it, which may be now; with `emergency` at once, and what the active one signed is revoked.
+   *
+   * @returns the key that takes over, and when
+   * @throws TypeError when the keys were passed in: they are replaced where they come from
+   * @throws SessionError with ERR_STORE_UNAVAILABLE
+   */
+  rotateKeys(options?: RotateOptions): Promise<NextKey>
   /** Options for `@koa/cors` that allow the origins of the options, with credentials, and no other. */
   cors(): CorsOptions
   /** The public keys, as the JWKS route shows them. */

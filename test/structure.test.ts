@@ -15,7 +15,7 @@ const LAYERS: readonly RegExp[] = [
   /^(?:id|id-table|expiring-ids|expiring-map|revocation|live|verifier)\.ts$|^session\//,
   /^store\//,
   /^options\/|^koa\/|^service\//,
-  /^(?:session-kit|kit)\.ts$/,
+  /^(?:session-kit|kit|rotating-keys)\.ts$/,
   /^(?:index|service)\.ts$/,
 ]
 

@@ -4,6 +4,7 @@ import { Router, type RouterMiddleware } from '@koa/router'
 
 import { SessionError } from '../errors.ts'
 import type { PublicJwk } from '../keys/key.ts'
+import { JWKS_MAX_AGE } from '../keys/plan.ts'
 import type { Context } from './context.ts'
 import type { Refusals } from './refusals.ts'
 import { type AnswerSettings, harden } from './respond.ts'
@@ -57,7 +58,8 @@ export function createRoutes(
   return router.routes()
 }
 
-const PUBLIC = 'public, max-age=300'
+// The plan of rotating keys counts on it.
+const PUBLIC = `public, max-age=${JWKS_MAX_AGE}`
 
 /**
  * The routes that anyone may read: the public keys and the issuer's metadata.

@@ -6,6 +6,7 @@ import { type CookieOptions, type CookieSettings, resolveCookies } from './cooki
 import type { FingerprintFormat } from '../fingerprint.ts'
 import type { EncryptionKeys } from '../keys/encryption.ts'
 import type { KeySet } from '../keys/key-set.ts'
+import { isKeyRotation, type KeyRotation, resolveRotation, type Rotation } from '../keys/plan.ts'
 import type { Context, LoginContext } from '../koa/context.ts'
 import type { Limiter, SharedLimiter } from '../koa/limiter.ts'
 import { roomOf } from '../koa/cookies.ts'
@@ -14,6 +15,7 @@ import { assertKnown, boolean, integer, oneOf } from './checks.ts'
 import type { Reauthorization, RefreshingSession } from '../session/refresh.ts'
 import type { SessionLimits, Subject } from '../session/session.ts'
 import type { StalePolicy } from '../revocation.ts'
+import { isMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
 import { type Clock, createSteadyClock, type Duration, parseDuration, type Seconds } from '../time.ts'
@@ -36,8 +38,11 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
   readonly issuer: string
   /** The token's `aud`: one or more names. @default the issuer */
   readonly audience?: string | readonly string[]
-  /** The signing keys. @default a fresh key, on localhost only, with a warning: it is lost at exit */
-  readonly keys?: KeySet
+  /**
+   * The signing keys: yours, or `{ rotateEvery: '30d', encryptionKey }` for keys that the kit makes, keeps in the store and
+   * replaces by itself. @default a fresh key, on localhost only, with a warning: it is lost at exit
+   */
+  readonly keys?: KeySet | KeyRotation
   /** Where sessions and revocations are kept. @default memoryStore(), on localhost only, with a warning */
   readonly store?: Store
   /**
@@ -151,6 +156,8 @@ export interface Settings {
   readonly prefix: string
   readonly lifetime: Seconds
   readonly maxLifetime: Seconds
+  /** Undefined where the keys are passed in. */
+  readonly rotation: Rotation | undefined
   readonly requiredClaims: readonly string[]
   /** The longest token that is issued. */
   readonly maxBytes: number
@@ -228,6 +235,10 @@ export function resolveOptions(options: SessionKitOptions): Settings {
   const isCookie = oneOf(accessTransport, 'accessToken.transport', ['header', 'cookie']) === 'cookie'
   const longest = parseDuration(maxLifetime, 'accessToken.maxLifetime', { max: DAY })
   const life = parseDuration(lifetime, 'accessToken.lifetime', { max: longest })
+  const tolerance = parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 })
+  const times = { maxLifetime: longest, clockTolerance: tolerance }
+  const rotation = isKeyRotation(options.keys) ? resolveRotation(options.keys, times) : undefined
+  assertEncrypted(rotation, options.store)
   return Object.freeze({
     issuer,
     audience: resolveAudience(audience),
@@ -235,12 +246,13 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     prefix: resolvePrefix(prefix),
     lifetime: life,
     maxLifetime: longest,
+    rotation,
     requiredClaims: ['sid'],
     maxBytes: Math.min(
       integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
       isCookie ? roomOf(accessCookie) : Infinity,
     ),
-    encryption: resolveEncryption(accessToken.encryption, options.keys),
+    encryption: resolveEncryption(accessToken.encryption, isKeyRotation(options.keys) ? undefined : options.keys),
     limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
     rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),
     maxSessions: max === Infinity ? max : integer(max, 'session.max', 1, 1000),
@@ -256,7 +268,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     onStale: resolveStalePolicy(onStale),
     clearSiteData: resolveClearSiteData(clearSiteData),
     hsts: boolean(hsts, 'hsts'),
-    clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
+    clockTolerance: tolerance,
     clock,
     steadyClock: createSteadyClock(clock),
   })
@@ -300,11 +312,23 @@ function assertStore(store: unknown): void {
   throw new TypeError(`store: expected a store such as memoryStore(), got ${describe(store)} without ${missing}()`)
 }
 
-function assertKeys(keys: KeySet | undefined): void {
-  if (keys === undefined) return
+/** Keys that outlive the process are encrypted. */
+function assertEncrypted(rotation: Rotation | undefined, store: Store | undefined): void {
+  if (rotation === undefined || rotation.encryptionKeys.length > 0 || store === undefined || isMemoryStore(store))
+    return
+  throw new TypeError(
+    'keys.encryptionKey: expected 32 bytes or their base64, since only memoryStore() keeps keys without one, got none; ' +
+      'make one with: openssl rand -base64 32',
+  )
+}
+
+function assertKeys(keys: SessionKitOptions['keys']): void {
+  if (keys === undefined || isKeyRotation(keys)) return
   if (typeof keys !== 'object' || keys === null || typeof keys.get !== 'function' || !Array.isArray(keys.keys)) {
     const hint = (keys as unknown) instanceof Promise ? '; put `await` before createKeySet' : ''
-    throw new TypeError(`keys: expected what createKeySet resolves to, got ${describeKind(keys)}${hint}`)
+    throw new TypeError(
+      `keys: expected what createKeySet resolves to, or { rotateEvery }, got ${describeKind(keys)}${hint}`,
+    )
   }
   if (keys.active === undefined) {
     throw new TypeError(

@@ -5,6 +5,13 @@ import type { NewRecord, Store, StoreKind, StoreRecord } from './store.ts'
 
 const SWEEP_EVERY = 1024
 
+const made = new WeakSet<Store>()
+
+/** Whether nothing in the store outlives this process. */
+export function isMemoryStore(store: Store): boolean {
+  return made.has(store)
+}
+
 /**
  * A store in this process' memory. Nothing survives a restart, a revocation included, and no other process sees it.
  *
@@ -41,7 +48,7 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
     }
   }
 
-  return {
+  const store: Store = {
     get: async (kind, key) => read(kind, key),
     set: async (kind, record) => write(kind, record),
     async add(kind, record) {
@@ -78,4 +85,6 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
       listeners.clear()
     },
   }
+  made.add(store)
+  return store
 }

@@ -60,6 +60,7 @@ export interface SeenEvent {
 export interface TestApp {
   readonly kit: SessionKit
   readonly koa: Koa
+  /** Where `keys` was a key set. */
   readonly keys: KeySet
   readonly clock: TestClock
   readonly store: Store
@@ -180,7 +181,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   return {
     kit,
     koa,
-    keys,
+    keys: keys as KeySet, // who passes a rotation does not use it
     clock,
     store,
     port,
@@ -269,6 +270,9 @@ export const EVENT_NAMES: readonly EventName[] = [
     'session_renewed',
     'session_expired',
     'keys_fetch_failed',
+    'key_created',
+    'key_activated',
+    'key_retired',
   ]),
 ]
 
