@@ -4,6 +4,7 @@
 import test, { type ExecutionContext } from 'ava'
 
 import { createKeySet, type ErrorCode, generateKey, memoryStore } from '../../src/index.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   codesOf,
   createClock,
@@ -18,7 +19,6 @@ import {
 import { basic, drawSecret, introspect } from '../helpers/clients.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { COOKIE_NAME } from '../helpers/forge.ts'
-import { createJar } from '../helpers/jar.ts'
 import { assertGoesOn, refresh, refuseRefresh, withToken } from '../helpers/refreshing.ts'
 import { assertRefused } from '../helpers/refused.ts'
 
@@ -220,7 +220,7 @@ test('E-08 the token of one user with the fingerprint of another is a theft, who
 test('E-09 after another login in the browser the old token is dead, and the new one is not for the old cookie', async (t) => {
   for (const sub of ['alice', 'bob']) {
     const app = await openTestApp(t)
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     const url = `${ISSUER}/auth/login`
     const old = await app.login('alice')
     jar.receive(url, old.response.cookies)

@@ -9,6 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 
 import { ERROR_CODES, type ErrorCode } from '../../src/index.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   codesOf,
   ISSUER,
@@ -22,7 +23,6 @@ import {
 } from '../helpers/app.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { FAULT, openFaultyApp, type Verb } from '../helpers/faulty.ts'
-import { createJar } from '../helpers/jar.ts'
 import { sendRaw } from '../helpers/raw.ts'
 import {
   assertGoesOn,
@@ -43,7 +43,7 @@ const ROUNDS = 100
 test('I-05 RF-03 RF-02 of 50 racers nobody loses, a hundred times over; a replay after the window ends the family', async (t) => {
   t.timeout(60_000)
   const app = await openTestApp(t)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   const urls = { login: `${ISSUER}/auth/login`, refresh: `${ISSUER}/auth/refresh`, me: `${ISSUER}/me` }
   const { response, sid } = await app.login()
   jar.receive(urls.login, response.cookies)

@@ -21,6 +21,7 @@ import {
   type Store,
 } from '../../src/index.ts'
 import { ERROR_CODES } from '../../src/errors.ts'
+import { createTestClock, type TestClock } from '../../src/testing/clock.ts'
 import { portOf, type RequestHeaders, type Response, send } from './http.ts'
 
 export type { RequestHeaders, Response }
@@ -33,23 +34,10 @@ export const privateJwk = await generateKey()
 
 export const START = Date.UTC(2026, 0, 15, 12, 0, 0, 250)
 
-export interface TestClock {
-  (): number
-  /** Moves on (or back) by seconds. */
-  advance(seconds: number): void
-  set(milliseconds: number): void
-}
+export type { TestClock }
 
 export function createClock(start: number = START): TestClock {
-  let now = start
-  return Object.assign(() => now, {
-    advance: (seconds: number) => {
-      now += seconds * 1000
-    },
-    set: (milliseconds: number) => {
-      now = milliseconds
-    },
-  })
+  return createTestClock(start)
 }
 
 export interface SeenEvent {

@@ -15,11 +15,11 @@ const FLAGS = [
   ...['--disable-component-update', '--disable-sync'],
 ]
 
-/** Starts Chromium and ends it with its owner; undefined where there is none. */
-export async function launchChromium(owner: Owner): Promise<Browser | undefined> {
+/** Starts Chromium, with more flags if need be, and ends it with its owner; undefined where there is none. */
+export async function launchChromium(owner: Owner, flags: readonly string[] = []): Promise<Browser | undefined> {
   const executablePath = findChromium()
   if (executablePath === undefined) return undefined
-  const browser = await chromium.launch({ executablePath, args: FLAGS })
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] })
   owner.teardown(() => browser.close())
   return browser
 }

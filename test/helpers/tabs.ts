@@ -4,7 +4,7 @@
 
 import { ISSUER, type Login, type Response, type TestApp } from './app.ts'
 import { payloadOf } from './decode.ts'
-import { createJar, type Jar } from './jar.ts'
+import { type CookieJar, createCookieJar } from '../../src/testing/cookie-jar.ts'
 
 const GRACE = 10_000
 
@@ -32,7 +32,7 @@ export interface Flight {
 }
 
 export interface Browser {
-  readonly jar: Jar
+  readonly jar: CookieJar
   readonly tabs: readonly Tab[]
   readonly flights: readonly Flight[]
   /** Every access token that was ever issued to it. */
@@ -60,7 +60,7 @@ export interface Browser {
 /** Opens a browser whose first tab has just logged in; the others have no token yet. */
 export function openBrowser(app: TestApp, login: Login, tabCount: number): Browser {
   const { clock } = app
-  const jar = createJar(clock)
+  const jar = createCookieJar({ clock })
   const tabs: Tab[] = Array.from({ length: tabCount }, () => ({}))
   const flights: Flight[] = []
   const issued: IssuedToken[] = []

@@ -9,6 +9,7 @@ import * as fc from 'fast-check'
 
 import { createSessionKit, isSessionError, type SessionKitOptions } from '../../src/index.ts'
 import { readCookies } from '../../src/koa/cookies.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   bearer,
   codesOf,
@@ -25,7 +26,6 @@ import {
   toLogin,
 } from '../helpers/app.ts'
 import { payloadOf } from '../helpers/decode.ts'
-import { createJar } from '../helpers/jar.ts'
 import { assertRefused } from '../helpers/refused.ts'
 
 type Cookie = NonNullable<SessionKitOptions['cookie']>
@@ -101,7 +101,7 @@ test('CK-02 the values are in Set-Cookie and nowhere else, in no encoding', asyn
 
 test('CK-02 a script in the page sees nothing of them, and cannot overwrite them', async (t) => {
   const app = await openTestApp(t)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, (await app.login()).response.cookies)
   t.is(jar.all().length, 2)
   for (const path of ['/', '/auth/refresh']) t.is(jar.header(ISSUER + path, { script: true }), undefined)
@@ -140,7 +140,7 @@ test('CK-04 the names are __Secure-Fgp and __Secure-Refresh, and one option give
     const names = ['Fgp', 'Refresh'].map((name) => `${prefix ?? '__Secure-'}${name}`)
     t.deepEqual(namesOf(login.response.cookies), names)
     t.is((await app.me(login.token, login.cookie)).status, 200)
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
     t.deepEqual(
       jar.all().map(({ name, path, hostOnly }) => ({ name, path, hostOnly })),
@@ -187,7 +187,7 @@ test('CK-06 a name counts as prefixed in any letter case, and one that has none 
   ] as const) {
     const app = await openTestApp(t, { cookie: { name } })
     const login = await app.login()
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
     t.deepEqual(
       jar.all().map((one) => one.name),
@@ -216,7 +216,7 @@ test('CK-07 Path is written: the browser sends the fingerprint everywhere, the r
       response.cookies.map((line) => attributesOf(line).get('path')),
       ['/', prefix],
     )
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     jar.receive(`${ISSUER}${prefix}/login`, response.cookies)
     for (const path of ['/api/x', '/', `${prefix}x`, `/x${prefix}/refresh`])
       t.is(jar.header(ISSUER + path), cookie, path)
@@ -224,7 +224,7 @@ test('CK-07 Path is written: the browser sends the fingerprint everywhere, the r
       t.is(jar.header(ISSUER + prefix + path), `${refreshCookie}; ${cookie}`, path)
     }
     // What the browser would do without it, which is what the OWASP sample leaves open.
-    const bare = createJar(app.clock)
+    const bare = createCookieJar({ clock: app.clock })
     bare.receive(`${ISSUER}${prefix}/login`, [response.cookies[0]?.replace('; Path=/', '') ?? ''])
     t.is(bare.header(`${ISSUER}/api/x`), undefined)
   }
@@ -234,7 +234,7 @@ test('CK-08 no Domain unless asked, and for the refresh token never, so no other
   const app = await openTestApp(t)
   const { response, cookie, refreshCookie } = await app.login()
   for (const line of response.cookies) t.false(attributesOf(line).has('domain'))
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, response.cookies)
   t.is(jar.header(`${ISSUER}/`), cookie)
   t.is(jar.header(`${ISSUER}/auth/refresh`), `${refreshCookie}; ${cookie}`)
@@ -242,7 +242,7 @@ test('CK-08 no Domain unless asked, and for the refresh token never, so no other
     t.is(jar.header(`${url}auth/refresh`), undefined, url)
   }
   const shared = await openTestApp(t, { cookie: { domain: 'app.example' } })
-  const wide = createJar(shared.clock)
+  const wide = createCookieJar({ clock: shared.clock })
   const login = await shared.login()
   wide.receive(`${ISSUER}/auth/login`, login.response.cookies)
   t.is(wide.header('https://sub.app.example/auth/refresh'), login.cookie)
@@ -277,7 +277,7 @@ test('CK-09 CK-10 the lifetime is Max-Age in whole seconds, and not a second lon
 
 test('CK-10 the browser has dropped both cookies when the session is over, and a refresh gives them more time', async (t) => {
   const app = await openTestApp(t, { session: { absolute: '40m' } })
-  const [jar, abandoned] = [createJar(app.clock), createJar(app.clock)]
+  const [jar, abandoned] = [createCookieJar({ clock: app.clock }), createCookieJar({ clock: app.clock })]
   const login = await app.login()
   const { response, token, cookie, refreshCookie } = login
   for (const one of [jar, abandoned]) one.receive(`${ISSUER}/auth/login`, response.cookies)
@@ -329,7 +329,7 @@ test('CK-11 with the lifetime `session` both cookies go with the browser', async
     t.false(attributesOf(line).has('max-age'))
     t.false(attributesOf(line).has('expires'))
   }
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, response.cookies)
   t.is(jar.header(`${ISSUER}/auth/refresh`), `${refreshCookie}; ${cookie}`)
   jar.restart()
@@ -352,7 +352,7 @@ test('CK-12 name, value and attributes are within what browsers keep, also of a 
       prefix: path,
       cookie: { name: `__Secure-${'n'.repeat(55)}`, path, domain },
     })
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     let login = await app.login()
     // More refreshes than fingerprints fit, while the tokens of all of them live.
     for (let i = 0; i < 12; i += 1) {
@@ -391,7 +391,7 @@ test('CK-13 a deletion repeats every attribute and empties the jar of a browser'
   for (const [names, cookie] of VARIANTS) {
     const app = await openTestApp(t, { cookie })
     const login = await app.login()
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
     t.is(jar.all().length, 2)
     const { cookies } = await postLogout(app, login)
@@ -420,7 +420,7 @@ test('CK-13 a deletion that lacks an attribute leaves the cookie where it is', a
     [refresh, REFRESH_NAME, ['; Secure', '; Max-Age=0']],
   ] as const) {
     for (const part of parts) {
-      const jar = createJar(app.clock)
+      const jar = createCookieJar({ clock: app.clock })
       jar.receive(`${ISSUER}/api/auth/login`, response.cookies)
       const before = jar.all().find((one) => one.name === name)
       jar.receive(`${ISSUER}/api/auth/logout`, [deletion.replace(part, '')])
@@ -556,7 +556,7 @@ test('CK-15 CK-17 no Cookie header over HTTP gets past the door or brings the se
 })
 
 test('CK-16 a browser never sends a nameless or half-named cookie under the name', (t) => {
-  const jar = createJar(createClock())
+  const jar = createCookieJar({ clock: createClock() })
   const url = `${ISSUER}/`
   jar.receive(url, [`=${NAME}=x; Secure; Path=/`, `=__HOST-Fgp=x; Secure; Path=/`, `${NAME}; Secure; Path=/`])
   jar.receive(url, [`${NAME}=x; Path=/`, `__secure-fgp=x; Path=/`, `__HOST-x=y; Secure; Path=/; Domain=app.example`])
@@ -619,7 +619,7 @@ test('CK-18 on localhost the cookies stay Secure, and only `development` gives t
   const { response } = await app.login()
   t.deepEqual(namesOf(response.cookies), [NAME, REFRESH_NAME])
   for (const line of response.cookies) t.true(attributesOf(line).has('secure'))
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${LOCAL}/auth/login`, response.cookies)
   t.is(jar.all().length, 2, 'browsers but Safari take them')
 
@@ -705,7 +705,7 @@ test('CK-21 a cross-site login or refresh is refused rather than half done', asy
     t.false(response.text.includes('access_token'))
   }
   // Why: the browser would drop the cookies and keep the token.
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, (await app.login()).response.cookies, { crossSite: true })
   t.deepEqual(jar.all(), [])
 })

@@ -6,10 +6,10 @@ import { gzipSync } from 'node:zlib'
 import test from 'ava'
 
 import { createKeySet, generateKey } from '../../src/index.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import { bearer, codesOf, createClock, createTestApp, ISSUER, postRefresh, privateJwk } from '../helpers/app.ts'
 import { fail } from '../helpers/faulty.ts'
 import { sign, validClaims, validHeader } from '../helpers/forge.ts'
-import { createJar } from '../helpers/jar.ts'
 import { sendRaw } from '../helpers/raw.ts'
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
@@ -45,7 +45,7 @@ test('CK-10 RV-03 the cookies live as long as the token is believed, so its owne
   t.is(response.json['expires_in'], 1800)
   t.is(response.cookies.length, 2)
   for (const line of response.cookies) t.regex(line, /; Max-Age=2100;/)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, response.cookies)
   app.clock.advance(2099)
   t.is((await app.me(token, jar.header(`${ISSUER}/me`))).status, 200)
@@ -144,7 +144,7 @@ test('CK-13 a cookie path that does not cover the routes is refused, since loggi
     const app = await createTestApp({ cookie: { path } })
     t.teardown(app.close)
     const login = await app.login()
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
     jar.receive(`${ISSUER}/auth/logout`, (await app.request('POST', '/auth/logout', bearer(login))).cookies)
     t.deepEqual(jar.all(), [], path)

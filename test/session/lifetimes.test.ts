@@ -3,6 +3,7 @@
 import test, { type ExecutionContext } from 'ava'
 
 import type { SessionKitOptions } from '../../src/index.ts'
+import { type CookieJar, createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   bearer,
   codesOf,
@@ -19,7 +20,6 @@ import {
 import { assertEnded, assertLives } from '../helpers/alive.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { createSignal } from '../helpers/held-store.ts'
-import { createJar, type Jar } from '../helpers/jar.ts'
 import { mountRenew, postRenew } from '../helpers/renewing.ts'
 
 const HOUR = 3600
@@ -234,12 +234,12 @@ test('CK-11 one user remembered here and not there has both, each with its own l
 })
 
 interface Browser {
-  readonly jar: Jar
+  readonly jar: CookieJar
   send(method: string, path: string, body?: object): Promise<Response>
 }
 
 function openBrowser(app: TestApp): Browser {
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   return {
     jar,
     async send(method, path, body) {

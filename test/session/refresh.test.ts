@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 
 import { memoryStore, type SessionKitOptions, type Store, type StoreKind } from '../../src/index.ts'
 import { deriveRefreshToken, hashSecret } from '../../src/session/refresh-token.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   bearer,
   codesOf,
@@ -23,7 +24,6 @@ import {
 } from '../helpers/app.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { FAULT, openFaultyApp, type Verb } from '../helpers/faulty.ts'
-import { createJar } from '../helpers/jar.ts'
 import {
   alterStore,
   assertGoesOn,
@@ -338,7 +338,7 @@ test('RF-08 the refresh token travels in a hardened cookie of its own, to the ro
 
 test('RF-08 a browser sends the refresh token to the routes of the kit, and from no other site', async (t) => {
   const app = await openTestApp(t)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   const { response } = await app.login()
   jar.receive(`${ISSUER}/auth/login`, response.cookies)
   const sends = (path: string, context = {}): boolean | undefined =>

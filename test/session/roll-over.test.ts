@@ -6,6 +6,7 @@ import * as fc from 'fast-check'
 
 import type { FingerprintFormat } from '../../src/index.ts'
 import { digestFingerprint, drawFingerprint, MAX_FINGERPRINTS } from '../../src/fingerprint.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import {
   codesOf,
   createTestApp,
@@ -19,7 +20,6 @@ import {
 } from '../helpers/app.ts'
 import { payloadOf } from '../helpers/decode.ts'
 import { COOKIE_NAME } from '../helpers/forge.ts'
-import { createJar } from '../helpers/jar.ts'
 import { assertAnonymous, assertRefused } from '../helpers/refused.ts'
 import { type Browser, openBrowser } from '../helpers/tabs.ts'
 
@@ -342,7 +342,7 @@ test('RF-10 a list that is not as it was set opens nothing and refreshes nothing
 for (const sub of ['alice', 'bob']) {
   test(`FP-12 who logs in again in another tab, as ${sub}, ends the first tab's session, and that tab is no thief`, async (t) => {
     const app = await openTestApp(t)
-    const jar = createJar(app.clock)
+    const jar = createCookieJar({ clock: app.clock })
     const cookies = (path: string): string => jar.header(ISSUER + path) ?? ''
     const first = await app.login('alice')
     jar.receive(`${ISSUER}/auth/login`, first.response.cookies)

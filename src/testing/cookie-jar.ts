@@ -1,53 +1,81 @@
 // A cookie jar that is as strict as a browser: RFC 6265bis sections 5.1 to 5.8, and the `__Http-` and `__Host-Http-`
 // prefixes of draft-ietf-httpbis-layered-cookies. What it drops, it drops without a word, as browsers do.
 
-export interface JarCookie {
+import { assertKnown } from '../options/checks.ts'
+import type { Clock, Milliseconds } from '../time.ts'
+import { parseSetCookie, readExpiry } from './set-cookie.ts'
+
+/** A cookie, as the jar keeps it. */
+export interface Cookie {
   readonly name: string
   readonly value: string
   readonly domain: string
+  /** Whether it is for its host alone, having come without Domain. */
   readonly hostOnly: boolean
   readonly path: string
   readonly secure: boolean
   readonly httpOnly: boolean
+  /** `'Default'` where the line did not say: browsers then treat it as Lax. */
   readonly sameSite: 'Strict' | 'Lax' | 'None' | 'Default'
   /** Undefined for a cookie that goes when the browser closes. */
-  readonly expires: number | undefined
-  readonly created: number
+  readonly expires: Milliseconds | undefined
 }
 
-export interface JarContext {
+/** Who asks for cookies or sets them. */
+export interface CookieContext {
   /** Whether another site's page makes the request. @default false */
   readonly crossSite?: boolean
-  /** Whether it is a top-level navigation; only matters across sites. @default false */
+  /** Whether it is a top-level navigation by a safe method; only matters across sites. @default false */
   readonly navigation?: boolean
-  /** Whether a script does it (document.cookie) rather than HTTP. @default false */
+  /** Whether a script does it (`document.cookie`) rather than HTTP. @default false */
   readonly script?: boolean
 }
 
-export interface Jar {
+/** What a browser keeps. */
+export interface CookieJar {
   /** Takes the Set-Cookie lines of a response from this URL. */
-  receive(url: string, lines: readonly string[], context?: JarContext): void
+  receive(url: string, lines: readonly string[], context?: CookieContext): void
   /** The Cookie header for a request to this URL, or undefined. */
-  header(url: string, context?: JarContext): string | undefined
+  header(url: string, context?: CookieContext): string | undefined
   /** Closes the browser: session cookies go. */
   restart(): void
   /** Everything that is in it and has not expired. */
-  all(): readonly JarCookie[]
+  all(): readonly Cookie[]
+  /** Another jar with the same cookies, or with some of them. */
+  copy(isKept?: (cookie: Cookie) => boolean): CookieJar
 }
 
-const LONGEST_LIFE = 400 * 86_400_000
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/
+const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 const IP = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/
 
-export function createJar(clock: () => number): Jar {
-  let cookies: JarCookie[] = []
-  let counter = 0
+/**
+ * Makes an empty cookie jar. It knows no public suffixes: a `Domain` of `co.uk` passes for a domain.
+ *
+ * @param options - `clock`: the time by which cookies expire, by default `Date.now`
+ * @see https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5
+ * @example
+ * ```ts
+ * import { createCookieJar } from 'koa-holdfast/testing'
+ *
+ * const jar = createCookieJar()
+ * jar.receive('https://app.example/login', ['__Host-id=1; Path=/; Secure; HttpOnly', 'theme=dark'])
+ * jar.header('https://app.example/') // '__Host-id=1; theme=dark'
+ * jar.header('https://app.example/', { script: true }) // 'theme=dark', as document.cookie
+ * ```
+ */
+export function createCookieJar(options: { readonly clock?: Clock } = {}): CookieJar {
+  assertKnown(options, 'options', ['clock'])
+  return createJarWith([], options.clock ?? Date.now)
+}
 
-  const alive = (): JarCookie[] =>
+function createJarWith(initial: readonly Cookie[], clock: Clock): CookieJar {
+  // In the order in which they were created.
+  let cookies = initial
+
+  const alive = (): readonly Cookie[] =>
     (cookies = cookies.filter(({ expires }) => expires === undefined || expires > clock()))
 
-  function store(url: URL, line: string, context: JarContext): void {
+  function store(url: URL, line: string, context: CookieContext): void {
     const parsed = parseSetCookie(line)
     if (parsed === undefined) return
     const { name, value, attributes } = parsed
@@ -57,7 +85,7 @@ export function createJar(clock: () => number): Jar {
     const domain = wanted === host && !wanted.includes('.') ? '' : wanted
     if (domain !== '' && (!domain.includes('.') || !domainMatches(host, domain))) return
     const given = attributes.get('path') ?? ''
-    const cookie: JarCookie = {
+    const cookie: Cookie = {
       name,
       value,
       domain: domain === '' ? host : domain,
@@ -67,13 +95,13 @@ export function createJar(clock: () => number): Jar {
       httpOnly: attributes.has('httponly'),
       sameSite: readSameSite(attributes.get('samesite')),
       expires: readExpiry(attributes, clock()),
-      created: (counter += 1),
     }
     if (isRefused(cookie, url, context, given)) return
     const old = alive().find((other) => isSame(other, cookie))
     if (old?.httpOnly === true && context.script === true) return
     if (!cookie.secure && !isSecure(url) && alive().some((other) => shadowsSecure(cookie, other))) return
-    cookies = [...cookies.filter((other) => other !== old), { ...cookie, created: old?.created ?? cookie.created }]
+    // One that is replaced keeps its place.
+    cookies = old === undefined ? [...cookies, cookie] : cookies.map((other) => (other === old ? cookie : other))
   }
 
   return {
@@ -84,59 +112,24 @@ export function createJar(clock: () => number): Jar {
       const to = new URL(url)
       const sent = alive()
         .filter((cookie) => isSentTo(cookie, to, context))
-        .toSorted((a, b) => b.path.length - a.path.length || a.created - b.created)
+        .toSorted((a, b) => b.path.length - a.path.length)
         .map(({ name, value }) => (name === '' ? value : `${name}=${value}`))
       return sent.length === 0 ? undefined : sent.join('; ')
     },
     restart() {
       cookies = alive().filter(({ expires }) => expires !== undefined)
     },
-    all: () => alive(),
+    all: alive,
+    copy: (isKept = () => true) => createJarWith(alive().filter(isKept), clock),
   }
 }
 
-/** Section 5.6. Undefined for a line that is ignored as a whole. */
-function parseSetCookie(
-  line: string,
-): { name: string; value: string; attributes: ReadonlyMap<string, string> } | undefined {
-  if (CONTROL.test(line)) return undefined
-  const [pair = '', ...rest] = line.split(';')
-  const { name, value } = pair.includes('=') ? split(pair) : { name: '', value: trim(pair) }
-  const size = Buffer.byteLength(name + value)
-  if (size === 0 || size > 4096) return undefined
-  // The last of two attributes of one name wins; one whose value is too long is not there (section 5.6 step 6).
-  const attributes = rest
-    .map(split)
-    .filter((attribute) => Buffer.byteLength(attribute.value) <= 1024)
-    .map((attribute) => [attribute.name.toLowerCase(), attribute.value] as const)
-  return { name, value, attributes: new Map(attributes) }
-}
-
-function split(text: string): { name: string; value: string } {
-  const at = text.indexOf('=')
-  return at < 0 ? { name: trim(text), value: '' } : { name: trim(text.slice(0, at)), value: trim(text.slice(at + 1)) }
-}
-
-function trim(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '')
-}
-
-function readSameSite(value: string | undefined): JarCookie['sameSite'] {
+function readSameSite(value: string | undefined): Cookie['sameSite'] {
   return (['Strict', 'Lax', 'None'] as const).find((one) => one.toLowerCase() === value?.toLowerCase()) ?? 'Default'
 }
 
-/** Max-Age wins over Expires; what is no date or no number is as if it were not there; 400 days is the most. */
-function readExpiry(attributes: ReadonlyMap<string, string>, now: number): number | undefined {
-  const maxAge = attributes.get('max-age')
-  if (maxAge !== undefined && /^-?\d+$/.test(maxAge)) {
-    return Number(maxAge) <= 0 ? -Infinity : now + Math.min(Number(maxAge) * 1000, LONGEST_LIFE)
-  }
-  const date = Date.parse(attributes.get('expires') ?? '')
-  return Number.isNaN(date) ? undefined : Math.min(date, now + LONGEST_LIFE)
-}
-
 /** Section 5.7: what the store does not take. */
-function isRefused(cookie: JarCookie, url: URL, context: JarContext, path: string): boolean {
+function isRefused(cookie: Cookie, url: URL, context: CookieContext, path: string): boolean {
   if (cookie.secure && !isSecure(url)) return true
   if (cookie.httpOnly && context.script === true) return true
   if (cookie.sameSite === 'None' && !cookie.secure) return true
@@ -153,18 +146,18 @@ function isRefused(cookie: JarCookie, url: URL, context: JarContext, path: strin
   return false
 }
 
-function isSame(a: JarCookie, b: JarCookie): boolean {
+function isSame(a: Cookie, b: Cookie): boolean {
   return a.name === b.name && a.domain === b.domain && a.hostOnly === b.hostOnly && a.path === b.path
 }
 
 /** Section 5.7 step 16: plain http leaves secure cookies alone. */
-function shadowsSecure(cookie: JarCookie, other: JarCookie): boolean {
+function shadowsSecure(cookie: Cookie, other: Cookie): boolean {
   const isNear = domainMatches(cookie.domain, other.domain) || domainMatches(other.domain, cookie.domain)
   return other.secure && other.name === cookie.name && isNear && pathMatches(cookie.path, other.path)
 }
 
 /** Section 5.8.3. */
-function isSentTo(cookie: JarCookie, url: URL, context: JarContext): boolean {
+function isSentTo(cookie: Cookie, url: URL, context: CookieContext): boolean {
   const { hostname } = url
   if (cookie.hostOnly ? hostname !== cookie.domain : !domainMatches(hostname, cookie.domain)) return false
   if (!pathMatches(url.pathname, cookie.path) || (cookie.secure && !isSecure(url))) return false
@@ -175,7 +168,7 @@ function isSentTo(cookie: JarCookie, url: URL, context: JarContext): boolean {
 
 /** Browsers count plain http on this machine as secure. */
 function isSecure({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || hostname === 'localhost' || hostname.startsWith('127.')
+  return protocol === 'https:' || LOOPBACK.test(hostname)
 }
 
 function domainMatches(host: string, domain: string): boolean {

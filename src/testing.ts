@@ -1,0 +1,4 @@
+// What the test suites of applications use, with any runner. Nothing else of the package loads it.
+
+export { createTestClock, type TestClock } from './testing/clock.ts'
+export { type Cookie, type CookieContext, type CookieJar, createCookieJar } from './testing/cookie-jar.ts'
