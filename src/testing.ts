@@ -2,3 +2,12 @@
 
 export { createTestClock, type TestClock } from './testing/clock.ts'
 export { type Cookie, type CookieContext, type CookieJar, createCookieJar } from './testing/cookie-jar.ts'
+export {
+  type Breakage,
+  createTestIssuer,
+  type SignOptions,
+  type TestIssuer,
+  type TestIssuerOptions,
+  type TestToken,
+} from './testing/issuer.ts'
+export { algNone, headerOf, type JsonMembers, payloadOf, tamper, type Tampering } from './testing/tokens.ts'

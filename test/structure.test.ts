@@ -22,7 +22,7 @@ const LAYERS: readonly RegExp[] = [
 
 /** Where each package may be imported. Anything that is not listed may not be imported at all. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  koa: /^koa\/|^(?:session-kit|kit)\.ts$,
+  koa: /^koa\/|^(?:session-kit|kit)\.ts$|^testing\//,
   '@koa/router': /^koa\//,
   '@koa/bodyparser': /^koa\//,
   'koa-session': /^koa\//,
@@ -76,6 +76,16 @@ test('each package is imported only where it belongs', (t) => {
 test('VF-21 nothing decodes a token without verifying it, and nothing reads the environment', (t) => {
   const wrong = files.filter((file) => /\bdecodeJwt\b|\bprocess\.env\b/.test(readFileSync(join(SRC, file), 'utf8')))
   t.deepEqual(wrong, [])
+})
+
+test('what tests use loads neither the main entry nor any runner', (t) => {
+  const loaded = files.filter((file) => file.startsWith('testing/')).flatMap(importsOf)
+  t.true(loaded.length > 10)
+  t.false(loaded.includes('../index.ts'))
+  t.deepEqual([...new Set(loaded.filter((from) => !/^\.|^node:(?:events|https?|net|stream)$/.test(from)))].toSorted(), [
+    'jose',
+    'koa',
+  ])
 })
 
 test('only the entries re-export, and nothing is exported by default', (t) => {

@@ -61,6 +61,9 @@ export function createRoutes(
 // The plan of rotating keys counts on it.
 const PUBLIC = `public, max-age=${JWKS_MAX_AGE}`
 
+/** Where the public keys are. */
+export const JWKS_PATH = '/.well-known/jwks.json'
+
 /**
  * The routes that anyone may read: the public keys and the issuer's metadata.
  *
@@ -73,16 +76,15 @@ export function createPublicRoutes(
   jwks: () => { keys: PublicJwk[] },
   endpoints: Readonly<Record<string, unknown>>,
 ): Route[] {
-  const jwksPath = '/.well-known/jwks.json'
   const metadata = JSON.stringify({
     issuer,
-    jwks_uri: issuer + jwksPath,
+    jwks_uri: issuer + JWKS_PATH,
     // RFC 8414 demands the member; there is no authorization endpoint, so there is nothing to list.
     response_types_supported: [],
     ...endpoints,
   })
   return [
-    publish(jwksPath, 'application/jwk-set+json; charset=utf-8', () => JSON.stringify(jwks())),
+    publish(JWKS_PATH, 'application/jwk-set+json; charset=utf-8', () => JSON.stringify(jwks())),
     publish('/.well-known/oauth-authorization-server', 'application/json; charset=utf-8', () => metadata),
   ]
 }

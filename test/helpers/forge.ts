@@ -3,17 +3,16 @@
 
 import {
   constants,
-  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
   type KeyObject,
-  randomBytes,
   sign as signBytes,
 } from 'node:crypto'
 
 import type { JWK } from 'jose'
 
+import { draftClaims } from '../../src/testing/claims.ts'
 import { ISSUER, privateJwk } from './app.ts'
 import { headerOf, payloadOf } from './decode.ts'
 
@@ -60,24 +59,9 @@ export interface ValidClaims {
  * out. Signed with {@link sign} as they are, they pass: a test that spoils one thing tests that thing.
  */
 export function validClaims(app: { readonly clock: () => number }, overrides: Json = {}): ValidClaims {
-  const now = app.clock()
-  const iat = Math.floor(now / 1000)
-  const fingerprint = randomBytes(32).toString('base64url')
-  const claims = {
-    iss: ISSUER,
-    sub: 'alice',
-    aud: ISSUER,
-    client_id: ISSUER,
-    exp: iat + 900,
-    iat,
-    iat_ms: now,
-    auth_time: iat,
-    jti: randomBytes(16).toString('base64url'),
-    sid: randomBytes(16).toString('base64url'),
-    fgp: createHash('sha256').update(fingerprint, 'ascii').digest('base64url'),
-    ...overrides,
-  }
-  return { claims, fingerprint, cookie: `${COOKIE_NAME}=${fingerprint}` }
+  const draft = draftClaims({ issuer: ISSUER, audience: ISSUER, now: app.clock(), format: 'base64url' })
+  const { claims, fingerprint = '' } = draft
+  return { claims: { ...claims, ...overrides }, fingerprint, cookie: `${COOKIE_NAME}=${fingerprint}` }
 }
 
 const HASHES: Readonly<Record<string, string>> = { 256: 'sha256', 384: 'sha384', 512: 'sha512' }

@@ -1,15 +1,12 @@
 // One HTTP request, sent exactly as it is told and read to its end, and servers that end with their test.
 
 import { once } from 'node:events'
-import {
-  type Agent,
-  createServer,
-  type IncomingMessage,
-  request as httpRequest,
-  Server as HttpServer,
-  type ServerResponse,
-} from 'node:http'
+import { type Agent, createServer, request as httpRequest, Server as HttpServer } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
+
+import type { Handler } from '../../src/testing/loopback.ts'
+
+export type { Handler }
 
 export interface Response {
   readonly status: number
@@ -81,9 +78,6 @@ function toPairs(headers: RequestHeaders): (readonly [string, string])[] {
 export interface Owner {
   teardown(end: () => unknown): void
 }
-
-/** What answers requests: a Koa app's `callback()`, for one. */
-export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown
 
 /** Lets a server, or one made of a handler, listen on a free port of this machine until its owner ends. */
 export async function listen(owner: Owner, what: Server | Handler): Promise<number> {
