@@ -29,19 +29,33 @@ function examplesOf(file: string): string[] {
 
 /** Gives an example the `kit` that it takes for granted. */
 function complete(code: string): string {
-  const needsKit = /\bkit\b/.test(code) && !/\bconst kit\b/.test(code)
+  const needsKit = /\bkit\b/.test(code) && !/\bconst (?:kit\b|\{[^}]*\bkit\b)/.test(code)
   return `${needsKit ? "declare const kit: import('koa-holdfast').SessionKit\n" : ''}${code}\nexport {}\n`
 }
 
-test('every example in README, docs and TSDoc compiles', async (t) => {
-  // Inside the package, so that 'koa-holdfast' is this one, and in a folder that git ignores.
-  const folder = join(ROOT, 'coverage', 'examples')
+// Inside the package, so that 'koa-holdfast' is this one, and in a folder that git ignores.
+const folder = join(ROOT, 'coverage', 'examples')
+
+/** As much of vitest as the examples use: one runner more is not installed for them. */
+const VITEST = `declare module 'vitest' {
+  export function test(title: string, body: () => unknown): void
+  export function afterAll(end: () => unknown): void
+  export function expect(actual: unknown): { toBe(expected: unknown): void; toEqual(expected: unknown): void }
+}`
+
+/** Under which name an example is kept: its own, if its first line says one, so that others may import it. */
+function nameOf(file: string, index: number, code: string): string {
+  return /^\/\/ ([\w-]+\.ts)\n/.exec(code)?.[1] ?? `${file.replaceAll(/[/.]/g, '-')}-${index}.ts`
+}
+
+test.serial('every example in README, docs and TSDoc compiles', async (t) => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'vitest.d.ts'), VITEST)
   const examples = [...documents, ...sources].flatMap((file) => examplesOf(file).map((code) => ({ file, code })))
   t.true(examples.length >= 6)
   for (const [index, { file, code }] of examples.entries()) {
-    writeFileSync(join(folder, `${file.replaceAll(/[/.]/g, '-')}-${index}.ts`), complete(code))
+    writeFileSync(join(folder, nameOf(file, index, code)), complete(code))
   }
   writeFileSync(
     join(folder, 'tsconfig.json'),
@@ -51,6 +65,21 @@ test('every example in README, docs and TSDoc compiles', async (t) => {
     (error: { stdout: string }) => error,
   )
   t.is(stdout, '')
+})
+
+test.serial('the tests that docs/testing.md shows for node:test pass', async (t) => {
+  const examples = examplesOf('docs/testing.md').filter((code) => code.includes("from 'node:test'"))
+  t.true(examples.length >= 2)
+  // What tells node's runner that it runs within another one, of which it would then be a part.
+  const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...env } = process.env
+  for (const code of examples) {
+    const file = join(folder, 'node-test.ts')
+    writeFileSync(file, code)
+    const run = promisify(execFile)(process.execPath, ['--import=tsx', '--test-reporter=tap', file], { cwd: ROOT, env })
+    const { stdout } = await run.catch((error: { stdout: string }) => error)
+    t.regex(stdout, new RegExp(`^# pass ${code.match(/^test\(/gm)?.length}$`, 'm'))
+    t.regex(stdout, /^# fail 0$/m)
+  }
 })
 
 test("README's quick start is examples/minimal, to the letter", (t) => {
