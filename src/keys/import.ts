@@ -75,12 +75,22 @@ function importKeyObject(key: KeyObject, wanted: WantedAlgorithm): Promise<Key> 
 }
 
 async function importText(text: string, wanted: WantedAlgorithm): Promise<Key[]> {
+  return importKeys(readKeyText(text), wanted)
+}
+
+/**
+ * Reads the text of a key and checks no more than that it can be read: for writing it in another format, once
+ * {@link importKey} has taken it.
+ *
+ * @throws TypeError when it cannot be read
+ */
+export function readKeyText(text: string): KeyObject | JWK | { readonly keys: readonly JWK[] } {
   if (text.length > MAX_TEXT) throw unreadable(`a text of ${text.length} characters`)
   const trimmed = text.trim()
-  if (trimmed.startsWith('{')) return importKeys(parseJson(trimmed), wanted)
-  if (isOpenSsh(trimmed)) return [await importJwk(readOpenSsh(trimmed), wanted)]
+  if (trimmed.startsWith('{')) return parseJson(trimmed)
+  if (isOpenSsh(trimmed)) return readOpenSsh(trimmed)
   const blocks = findPemBlocks(text)
-  if (blocks.length > 0) return [await createKey(readPem(blocks), wanted)]
+  if (blocks.length > 0) return readPem(blocks)
   throw unreadable('another text; a secret is given as bytes, together with its algorithm')
 }
 

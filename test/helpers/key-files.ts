@@ -14,6 +14,8 @@ const execute = promisify(execFile)
 const PACKAGES = { 'ssh-keygen': 'openssh-client', openssl: 'openssl' } as const
 
 export interface KeyFiles {
+  /** Where they are. */
+  readonly directory: string
   /** Runs a tool in the directory. */
   openssl(...args: string[]): Promise<string>
   sshKeygen(...args: string[]): Promise<string>
@@ -39,6 +41,7 @@ export async function createKeyFiles(): Promise<KeyFiles> {
   }
 
   return {
+    directory: cwd,
     openssl: (...args) => run('openssl', args),
     sshKeygen: (...args) => run('ssh-keygen', args),
     read: (name) => readFile(join(cwd, name), 'utf8'),
