@@ -18,6 +18,7 @@ const LAYERS: readonly RegExp[] = [
   /^(?:session-kit|kit|rotating-keys)\.ts$/,
   /^(?:index|service)\.ts$/,
   /^testing(?:\.ts$|\/)/,
+  /^cli\//,
 ]
 
 /** Where each package may be imported. Anything that is not listed may not be imported at all. */
@@ -73,8 +74,16 @@ test('each package is imported only where it belongs', (t) => {
   t.deepEqual(wrong, [])
 })
 
-test('VF-21 nothing decodes a token without verifying it, and nothing reads the environment', (t) => {
-  const wrong = files.filter((file) => /\bdecodeJwt\b|\bprocess\.env\b/.test(readFileSync(join(SRC, file), 'utf8')))
+/** The files whose text matches. */
+const filesWith = (pattern: RegExp): string[] =>
+  files.filter((file) => pattern.test(readFileSync(join(SRC, file), 'utf8')))
+
+test('VF-21 nothing decodes a token without verifying it', (t) => {
+  t.deepEqual(filesWith(/\bdecodeJwt\b|JSON\.parse\(Buffer\.from\(\w+, 'base64url'\)/), [])
+})
+
+test('only the command line reads the environment, its arguments and standard input', (t) => {
+  const wrong = filesWith(/\bprocess\.(?:env|argv|stdin|exit)\b/).filter((file) => !file.startsWith('cli/'))
   t.deepEqual(wrong, [])
 })
 
