@@ -67,6 +67,11 @@ function toSeconds(value: unknown): Seconds | undefined {
   return milliseconds === undefined ? undefined : Math.round(milliseconds) / 1000
 }
 
+/** A span in words, rounded to its largest unit: `'3 minutes'`. */
+export function describeSpan(span: Milliseconds): string {
+  return ms(Math.abs(span), { long: true })
+}
+
 /** The instant of `time` as an RFC 7519 NumericDate without its fraction. */
 export function toNumericDate(time: Milliseconds): Seconds {
   return Math.floor(time / 1000)

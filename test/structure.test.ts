@@ -78,8 +78,8 @@ test('each package is imported only where it belongs', (t) => {
 const filesWith = (pattern: RegExp): string[] =>
   files.filter((file) => pattern.test(readFileSync(join(SRC, file), 'utf8')))
 
-test('VF-21 nothing decodes a token without verifying it', (t) => {
-  t.deepEqual(filesWith(/\bdecodeJwt\b|JSON\.parse\(Buffer\.from\(\w+, 'base64url'\)/), [])
+test('VF-21 nothing decodes a token without verifying it but the command that shows it to its owner', (t) => {
+  t.deepEqual(filesWith(/\bdecodeJwt\b|JSON\.parse\(Buffer\.from\(\w+, 'base64url'\)/), ['cli/explain.ts'])
 })
 
 test('only the command line reads the environment, its arguments and standard input', (t) => {

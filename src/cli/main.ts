@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs'
 import { type Command, describeCommand, EXIT, Failure } from './command.ts'
 import { convert } from './convert.ts'
 import { createInput } from './input.ts'
+import { inspect } from './inspect.ts'
 import { jwks } from './jwks.ts'
 import { keygen } from './keygen.ts'
 import { align, createTerminal, formatJson, withoutSecrets } from './output.ts'
 
-const COMMANDS: readonly Command[] = [keygen, jwks, convert]
+const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect]
 
 const USAGE = [
   'koa-holdfast COMMAND [options]',
