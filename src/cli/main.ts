@@ -10,8 +10,10 @@ import { inspect } from './inspect.ts'
 import { jwks } from './jwks.ts'
 import { keygen } from './keygen.ts'
 import { align, createTerminal, formatJson, withoutSecrets } from './output.ts'
+import { revoke } from './revoke.ts'
+import { sessions } from './sessions.ts'
 
-const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect]
+const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect, sessions, revoke]
 
 const USAGE = [
   'koa-holdfast COMMAND [options]',

@@ -7,7 +7,7 @@ const SWEEP_EVERY = 1024
 
 const made = new WeakSet<Store>()
 
-/** Whether nothing in the store outlives this process. */
+/** Whether it is a store of this kind, which no other process can see. */
 export function isMemoryStore(store: Store): boolean {
   return made.has(store)
 }
