@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 
 import { type Command, describeCommand, EXIT, Failure } from './command.ts'
 import { convert } from './convert.ts'
+import { doctor } from './doctor.ts'
 import { createInput } from './input.ts'
 import { inspect } from './inspect.ts'
 import { jwks } from './jwks.ts'
@@ -13,7 +14,7 @@ import { align, createTerminal, formatJson, withoutSecrets } from './output.ts'
 import { revoke } from './revoke.ts'
 import { sessions } from './sessions.ts'
 
-const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect, sessions, revoke]
+const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect, sessions, revoke, doctor]
 
 const USAGE = [
   'koa-holdfast COMMAND [options]',
