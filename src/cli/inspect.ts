@@ -3,6 +3,7 @@
 import { describeFailure, fetchJson, isSafeUrl } from '../fetch-json.ts'
 import type { KeyInput } from '../keys/import.ts'
 import { createKeySet, type KeySet } from '../keys/key-set.ts'
+import type { Milliseconds } from '../time.ts'
 import { type Command, defineCommand, Failure, type Result } from './command.ts'
 import { describeClaims, describeHeader, explainToken, type Explanation } from './explain.ts'
 import type { Input } from './input.ts'
@@ -10,7 +11,8 @@ import { orRefuse } from './key-output.ts'
 import { align, type Colour, type Terminal } from './output.ts'
 import { checkToken, type TokenCheck } from './token-checks.ts'
 
-const LIMITS = { timeout: 5000, maxBytes: 1 << 18 } as const
+const PATIENCE: Milliseconds = 5000
+const MAX_BYTES = 1 << 18
 
 export const inspect: Command = defineCommand({
   name: 'inspect',
@@ -62,7 +64,9 @@ async function download(url: string): Promise<KeyInput> {
   if (!isSafeUrl(url)) {
     throw new Failure('misused', '--jwks: expected a file, or a URL with https (http on this machine)')
   }
-  const answer = await fetchJson(url, { fetch, ...LIMITS }).catch((error: unknown) => describeFailure(error))
+  const answer = await fetchJson(url, { fetch, deadline: AbortSignal.timeout(PATIENCE), maxBytes: MAX_BYTES }).catch(
+    (error: unknown) => describeFailure(error),
+  )
   const reason = typeof answer === 'string' ? answer : `answered ${answer.status}`
   if (typeof answer === 'string' || answer.status !== 200) throw new Failure('unreachable', `the JWKS: ${reason}`)
   if (answer.json === undefined) throw new Failure('refused', 'the JWKS is no JSON')

@@ -12,9 +12,10 @@ import { jwks } from './jwks.ts'
 import { keygen } from './keygen.ts'
 import { align, createTerminal, formatJson, withoutSecrets } from './output.ts'
 import { revoke } from './revoke.ts'
+import { rotate } from './rotate.ts'
 import { sessions } from './sessions.ts'
 
-const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect, sessions, revoke, doctor]
+const COMMANDS: readonly Command[] = [keygen, jwks, convert, inspect, sessions, revoke, rotate, doctor]
 
 const USAGE = [
   'koa-holdfast COMMAND [options]',

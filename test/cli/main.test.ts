@@ -10,7 +10,7 @@ import test from 'ava'
 import { generateKey } from '../../src/index.ts'
 import { runCli, runOnTerminal } from '../helpers/cli.ts'
 
-const COMMANDS = ['keygen', 'jwks', 'convert', 'inspect', 'sessions', 'revoke', 'doctor'] as const
+const COMMANDS = ['keygen', 'jwks', 'convert', 'inspect', 'sessions', 'revoke', 'rotate', 'doctor'] as const
 const TOKEN = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2VjcmV0LXNpZ25hdHVyZQ'
 const cwd = await mkdtemp(join(tmpdir(), 'koa-holdfast-'))
 test.after.always(() => rm(cwd, { recursive: true, force: true }))

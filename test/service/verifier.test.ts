@@ -19,7 +19,7 @@ import {
 } from '../helpers/app.ts'
 import { COOKIE_NAME } from '../helpers/forge.ts'
 import { listen, send } from '../helpers/http.ts'
-import { createJar } from '../helpers/jar.ts'
+import { createCookieJar } from '../../src/testing/cookie-jar.ts'
 import { assertAnonymous, assertRefused, INVALID_TOKEN_BODY } from '../helpers/refused.ts'
 import {
   AUDIENCE,
@@ -91,7 +91,7 @@ test('a token of the app is good at its service, with everything it says', async
 
 test('FP-13 a browser brings the shared cookie to the service, and the service demands it', async (t) => {
   const { app, service } = await openSplit(t)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   const login = await app.login()
   jar.receive(`${ISSUER}/auth/login`, login.response.cookies)
   const cookie = jar.header(`${API}/me`)
@@ -108,7 +108,7 @@ test('FP-13 a browser brings the shared cookie to the service, and the service d
 
 test('FP-13 without a shared domain the cookie stays with the app, so no service is built for another host', async (t) => {
   const app = await openTestApp(t)
-  const jar = createJar(app.clock)
+  const jar = createCookieJar({ clock: app.clock })
   jar.receive(`${ISSUER}/auth/login`, (await app.login()).response.cookies)
   t.is(jar.header(`${API}/me`), undefined)
   await t.throwsAsync(openSplit(t, { cookie: {} }), { instanceOf: TypeError, message: /^cookie\.domain/ })

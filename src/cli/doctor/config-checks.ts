@@ -2,6 +2,8 @@
 
 import { digestFingerprint, drawFingerprint, FINGERPRINT_FORMATS } from '../../fingerprint.ts'
 import { isSymmetric } from '../../keys/algorithms.ts'
+import type { KeySet } from '../../keys/key-set.ts'
+import { isKeyRotation } from '../../keys/plan.ts'
 import { drawIdentifier } from '../../session/issue.ts'
 import { isMemoryStore } from '../../store/memory.ts'
 import { toNumericDate } from '../../time.ts'
@@ -61,8 +63,16 @@ const STORE_MS = 3000
 const MAX_TOKEN = 8000
 const [MINUTE, HOUR, DAY] = [60, 3600, 86_400] as const
 
-function keys({ options, settings }: CheckedConfig): Outcome {
-  const active = options.keys?.active
+/** The keys, unless the kit makes and rotates them itself. */
+function fixedKeys({ options }: CheckedConfig): KeySet | undefined {
+  return isKeyRotation(options.keys) ? undefined : options.keys
+}
+
+function keys(config: CheckedConfig): Outcome {
+  const { options, settings } = config
+  if (isKeyRotation(options.keys)) return fine(`${options.keys.algorithm ?? 'ES256'} signs, and rotates by itself`)
+  const set = fixedKeys(config)
+  const active = set?.active
   if (active === undefined) {
     const severity = settings.isLocal ? 'note' : 'error'
     return found(severity, 'there are none: each start makes its own', 'koa-holdfast keygen --out key.json')
@@ -76,7 +86,7 @@ function keys({ options, settings }: CheckedConfig): Outcome {
   if (bits > 0 && bits < RSA_BITS) {
     return found('note', `${alg} with ${bits} bits`, `make one of ${RSA_BITS}: koa-holdfast keygen --algorithm ${alg}`)
   }
-  return fine(`${alg} signs; ${options.keys?.keys.length} in the set`)
+  return fine(`${alg} signs; ${set?.keys.length} in the set`)
 }
 
 async function store({ options, settings }: CheckedConfig): Promise<Outcome> {
@@ -100,8 +110,9 @@ async function store({ options, settings }: CheckedConfig): Promise<Outcome> {
 }
 
 /** @throws what signToken throws */
-async function tokenSize({ options, settings }: CheckedConfig): Promise<Outcome> {
-  const active = options.keys?.active
+async function tokenSize(config: CheckedConfig): Promise<Outcome> {
+  const { settings } = config
+  const active = fixedKeys(config)?.active
   if (active === undefined) return skipped('there is no key to sign one')
   const { issuer, audience, format, maxBytes } = settings
   const iat = toNumericDate(Date.now())
