@@ -172,7 +172,7 @@ export async function createSessionKit<Claims extends object = Record<string, un
   }
 
   const isOwnPath = (path: string): boolean => ownPaths.has(path)
-  const protect = createProtect<Claims>({ authenticator, refusals, clock, isOwnPath })
+  const protect = createProtect<Claims>({ authenticator, refusals, clock, isOwnPath, canIntrospect: false })
   const identify: Koa.Middleware = protect({ optional: true })
 
   return Object.freeze({

@@ -32,8 +32,11 @@ export interface RevocableToken {
   readonly exp: Seconds
 }
 
-/** What happens when the list is older than it may be: every token is refused, or believed for so long. */
-export type StalePolicy = 'reject' | { readonly openFor: Seconds }
+/**
+ * What happens when the list is older than it may be: every token is refused, or believed for so long, or the issuer is
+ * asked, by who can.
+ */
+export type StalePolicy = 'reject' | 'introspect' | { readonly openFor: Seconds }
 
 /** Hears what was revoked: a session, a subject, a token or a key, and its name. */
 export type RevocationListener = (kind: 'sid' | 'sub' | 'jti' | 'kid', name: string) => void
@@ -173,7 +176,7 @@ export async function createRevocationList(options: {
     assertFresh(policy) {
       const age = watch.age()
       // Not `>`: what is no number is too old.
-      if (!(age <= (policy === 'reject' ? maxStaleness : policy.openFor) * 1000)) {
+      if (!(age <= (typeof policy === 'string' ? maxStaleness : policy.openFor) * 1000)) {
         throw new SessionError('ERR_REVOCATIONS_STALE')
       }
     },

@@ -7,7 +7,7 @@ import { type Clock, type Duration, type Milliseconds, parseDuration } from '../
 import { SCOPE } from '../token/claims.ts'
 import type { Auth, Credentials, TokenVerifier } from '../verifier.ts'
 import type { RevocationList, StalePolicy } from '../revocation.ts'
-import { resolveStalePolicy } from '../options/values.ts'
+import { resolveStalePolicy, type StaleOption } from '../options/values.ts'
 import { assertKnown, boolean } from '../options/checks.ts'
 import type { AuthState, Context, OptionalAuthState } from './context.ts'
 import { assertTransport, type FingerprintCookie } from './cookies.ts'
@@ -28,7 +28,7 @@ export interface ProtectOptions {
   /** The authentication context classes of which the token must name one; else a step-up challenge. */
   readonly acr?: string | readonly string[]
   /** What happens here when the revocation list is too old. @default what the kit's option says */
-  readonly onStale?: 'reject' | { readonly openFor: Duration }
+  readonly onStale?: StaleOption
 }
 
 /** Makes `protect` middleware. */
@@ -59,13 +59,15 @@ export interface RequestSettings {
 
 /** Makes what verifies each request once. */
 export function createRequestVerifier(options: {
-  readonly verifier: { verify(credentials: Credentials, onStale: StalePolicy): Promise<Auth> }
-  readonly assertFresh: (policy: StalePolicy, auth: Auth) => void
+  /** Runs every check, that of how old the revocation list is among them. */
+  readonly verify: (credentials: Credentials, onStale: StalePolicy) => Promise<Auth>
+  /** Runs that one again, for a policy that may be stricter. */
+  readonly verifyFresh: (auth: Auth, onStale: StalePolicy, ctx: Context) => Promise<void> | void
   readonly settings: RequestSettings
   /** What a request whose cookies alone are its credentials must be. @throws SessionError with ERR_CROSS_SITE */
   readonly assertOwnPage?: (ctx: Context) => void
 }): Omit<Authenticator, 'demand'> {
-  const { verifier, assertFresh, settings, assertOwnPage } = options
+  const { verify, verifyFresh, settings, assertOwnPage } = options
   const { cookie, accessCookie } = settings
   const names = { fingerprint: cookie.name, access: accessCookie?.name }
 
@@ -73,18 +75,17 @@ export function createRequestVerifier(options: {
   const verified = new WeakMap<object, Auth>()
 
   async function authenticate(ctx: Context, onStale: StalePolicy = settings.onStale): Promise<Auth | undefined> {
-    const auth = verified.get(ctx.req) ?? (await verify(ctx, onStale))
-    // Each time: where one middleware is content, the next need not be.
-    if (auth !== undefined) assertFresh(onStale, auth)
-    return auth
-  }
-
-  async function verify(ctx: Context, onStale: StalePolicy): Promise<Auth | undefined> {
+    const known = verified.get(ctx.req)
+    if (known !== undefined) {
+      // Each time: where one middleware is content, the next need not be.
+      await verifyFresh(known, onStale, ctx)
+      return known
+    }
     const credentials = readCredentials(ctx.req, names)
     if (credentials === undefined) return undefined
     if (accessCookie !== undefined) assertOwnPage?.(ctx)
     assertTransport(ctx, cookie)
-    const auth = await verifier.verify(credentials, onStale)
+    const auth = await verify(credentials, onStale)
     verified.set(ctx.req, auth)
     return auth
   }
@@ -109,7 +110,12 @@ export function createAuthenticator(options: {
   const { revocations } = options
   const requests = createRequestVerifier({
     ...options,
-    assertFresh: (policy) => revocations.assertFresh(policy),
+    async verify(credentials, policy) {
+      const auth = await options.verifier.verify(credentials)
+      revocations.assertFresh(policy)
+      return auth
+    },
+    verifyFresh: (_auth, policy) => revocations.assertFresh(policy),
     assertOwnPage: (ctx) => assertSameSite(ctx, options.rule),
   })
 
@@ -139,15 +145,17 @@ export function createProtect<Claims extends object>(options: {
   readonly refusals: Refusals
   readonly clock: Clock
   readonly isOwnPath: (path: string) => boolean
+  /** Whether there is an issuer to ask. */
+  readonly canIntrospect: boolean
 }): Protect<Claims> {
-  const { authenticator, refusals, clock, isOwnPath } = options
+  const { authenticator, refusals, clock, isOwnPath, canIntrospect } = options
 
   function createMiddleware(settings: ProtectOptions = {}): Middleware<AuthState<Claims>> {
     assertKnown(settings, 'protect', KNOWN)
     const { optional = false } = settings
     boolean(optional, 'optional')
     const demands = resolveDemands(settings)
-    const onStale = settings.onStale === undefined ? undefined : resolveStalePolicy(settings.onStale)
+    const onStale = settings.onStale === undefined ? undefined : resolveStalePolicy(settings.onStale, canIntrospect)
 
     return async function protect(ctx, next) {
       if (optional && isOwnPath(readPath(ctx))) return next()

@@ -2,8 +2,10 @@
 
 import type { Middleware } from 'koa'
 
+import type { Auth } from '../verifier.ts'
 import type { ServiceAuth, ServiceVerifier } from '../service/service.ts'
 import { type Authenticator, createProtect, createRequestVerifier, type ProtectOptions } from './protect.ts'
+import { readCredentials } from './credentials.ts'
 import { createRefusals } from './refusals.ts'
 
 /** The state behind `protect(verifier)`. */
@@ -26,8 +28,12 @@ function shareAuthenticator(verifier: ServiceVerifier): Pick<Authenticator, 'aut
     authenticators.get(verifier) ??
     createRequestVerifier({
       // The cast lets a token be without `sid`, which nothing here looks at.
-      verifier: verifier as Parameters<typeof createRequestVerifier>[0]['verifier'],
-      assertFresh: (policy, auth) => verifier.assertFresh(auth, policy),
+      verify: (credentials, policy) => verifier.verify(credentials, policy) as Promise<Auth>,
+      async verifyFresh(auth, policy, ctx) {
+        const credentials = readCredentials(ctx.req, { fingerprint: verifier.settings.cookie.name, access: undefined })
+        if (policy === 'introspect' && credentials !== undefined) await verifier.verify(credentials, policy)
+        else verifier.assertFresh(auth, policy)
+      },
       settings: verifier.settings,
     })
   authenticators.set(verifier, authenticator)
@@ -51,7 +57,7 @@ export function protect<Claims extends object = Record<string, unknown>>(
 ): Middleware<OptionalServiceState<Claims>>
 export function protect(verifier: ServiceVerifier, options: ProtectOptions = {}): Middleware<OptionalServiceState> {
   const { settings } = verifier
-  const { realm, cookie, clock } = settings
+  const { realm, cookie, clock, canIntrospect } = settings
   const refusals = createRefusals({
     settings: { issuer: realm, hsts: false, cookie, onSidejack: 'reject', clock },
     report: (thrown, request) => verifier.report(thrown, request),
@@ -61,6 +67,7 @@ export function protect(verifier: ServiceVerifier, options: ProtectOptions = {})
     refusals,
     clock,
     isOwnPath: () => false,
+    canIntrospect,
   })(options)
   return middleware as Middleware<OptionalServiceState> // `sid` again
 }

@@ -265,7 +265,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
     origins: resolveOrigins(origins, issuer),
     onSidejack: oneOf(onSidejack, 'onSidejack', ['reject', 'revoke']),
     maxStaleness: parseDuration(maxStaleness, 'maxStaleness', { min: 2, max: DAY }),
-    onStale: resolveStalePolicy(onStale),
+    onStale: resolveStalePolicy(onStale, false),
     clearSiteData: resolveClearSiteData(clearSiteData),
     hsts: boolean(hsts, 'hsts'),
     clockTolerance: tolerance,

@@ -9,9 +9,17 @@ import { assertKnown, isLoopback, oneOf } from './checks.ts'
 /** The longest duration that makes sense for what has to be fresh. */
 export const DAY: Seconds = 86_400
 
-/** @throws TypeError for what is no policy */
-export function resolveStalePolicy(value: 'reject' | { readonly openFor: Duration }): StalePolicy {
-  if (typeof value !== 'object' || value === null) return oneOf(value, 'onStale', ['reject'])
+/** What happens when the revocation list is too old, as an option says it. */
+export type StaleOption = 'reject' | 'introspect' | { readonly openFor: Duration }
+
+/**
+ * @param canIntrospect - whether there is an introspector to ask
+ * @throws TypeError for what is no policy
+ */
+export function resolveStalePolicy(value: StaleOption, canIntrospect: boolean): StalePolicy {
+  if (typeof value !== 'object' || value === null) {
+    return oneOf(value, 'onStale', canIntrospect ? ['reject', 'introspect'] : ['reject'])
+  }
   assertKnown(value, 'onStale', ['openFor'])
   return { openFor: parseDuration(value.openFor, 'onStale.openFor', { max: DAY }) }
 }

@@ -13,7 +13,10 @@ import type { Client } from './client.ts'
 import { resolveVerifierOptions, type Trust, type VerifierOptions, type VerifierSettings } from './options.ts'
 
 /** What an introspector is made of. */
-export interface IntrospectorOptions extends Omit<VerifierOptions, 'issuers' | 'keys' | 'algorithms' | 'jwks'> {
+export interface IntrospectorOptions extends Omit<
+  VerifierOptions,
+  'issuers' | 'keys' | 'algorithms' | 'jwks' | 'introspector'
+> {
   readonly issuer: string
   readonly audience: string | readonly string[]
   /** Where to ask. @default found by the issuer's metadata (RFC 8414) */
@@ -47,7 +50,7 @@ export interface IntrospectorSettings extends VerifierSettings {
  * @throws TypeError for the first one that is wrong
  */
 export async function resolveIntrospectorOptions(options: IntrospectorOptions): Promise<IntrospectorSettings> {
-  for (const name of ['issuers', 'keys', 'algorithms', 'jwks']) {
+  for (const name of ['issuers', 'keys', 'algorithms', 'jwks', 'introspector']) {
     if (name in Object(options)) throw new TypeError(`${name}: expected none, since the issuer verifies, got one`)
   }
   const { endpoint, client, cache = {}, timeout = '5s', ...common } = options

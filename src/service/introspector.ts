@@ -126,7 +126,7 @@ export async function createIntrospector<Claims extends object = Record<string, 
   }
 
   return Object.freeze({
-    settings: Object.freeze({ realm, cookie, onStale, clock }),
+    settings: Object.freeze({ realm, cookie, onStale, canIntrospect: false, clock }),
     verify,
     assertFresh: (_auth, policy = onStale) => feed.assertFresh(policy),
     report: createReport(events),

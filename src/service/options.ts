@@ -8,11 +8,11 @@ import type { KeySet } from '../keys/key-set.ts'
 import { resolveEncryption } from '../options/encryption.ts'
 import { assertKnown, boolean, integer, oneOf } from '../options/checks.ts'
 import { assertName, isDomain } from '../options/cookie.ts'
-import { DAY, parseOrigin, resolveAudience, resolveStalePolicy } from '../options/values.ts'
+import { DAY, parseOrigin, resolveAudience, resolveStalePolicy, type StaleOption } from '../options/values.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
 import { type Clock, createSteadyClock, type Duration, parseDuration, type Seconds } from '../time.ts'
-import type { ServiceSettings } from './service.ts'
+import type { ServiceSettings, ServiceVerifier } from './service.ts'
 
 /** Whom a service believes, and what. */
 export interface TrustOptions {
@@ -79,7 +79,9 @@ export interface VerifierOptions extends Partial<TrustOptions> {
   /** How old this process's copy of a revocation list may be. @default '5s' */
   readonly maxStaleness?: Duration
   /** What happens when it is older. @default 'reject' */
-  readonly onStale?: 'reject' | { readonly openFor: Duration }
+  readonly onStale?: StaleOption
+  /** Who asks the issuer where `onStale` is `'introspect'`: what `createIntrospector` resolved to. @default none */
+  readonly introspector?: ServiceVerifier
   /** @default the global fetch */
   readonly fetch?: Fetch
   /** The time, for tests. @default Date.now */
@@ -106,6 +108,7 @@ export interface VerifierSettings extends ServiceSettings {
   readonly jwks: Readonly<Record<'maxAge' | 'staleIfError' | 'cooldown' | 'timeout', Seconds>>
   readonly maxBytes: number
   readonly encryption: EncryptionKeys | undefined
+  readonly introspector: ServiceVerifier | undefined
   readonly clockTolerance: Seconds
   readonly maxStaleness: Seconds
   readonly fetch: Fetch
@@ -119,7 +122,7 @@ const TRUST = [
 ] as const
 const COMMON = [
   ...['issuers', 'origin', 'cookie', 'jwks', 'maxBytes', 'clockTolerance', 'maxStaleness', 'onStale', 'fetch', 'clock'],
-  'encryption',
+  ...['encryption', 'introspector'],
 ] as const
 const ASYMMETRIC = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => !isSymmetric(name)) // its keys are these
 
@@ -131,7 +134,7 @@ const ASYMMETRIC = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => !is
 export function resolveVerifierOptions(options: VerifierOptions): VerifierSettings {
   assertKnown(options, 'options', [...TRUST, ...COMMON])
   const { cookie = {}, jwks = {}, maxBytes = 8192, clockTolerance = 0, maxStaleness = '5s' } = options
-  const { onStale = 'reject', fetch = globalThis.fetch, clock = Date.now, origin } = options
+  const { introspector, onStale = 'reject', fetch = globalThis.fetch, clock = Date.now, origin } = options
   assertKnown(jwks, 'jwks', ['maxAge', 'staleIfError', 'cooldown', 'timeout'])
   if (typeof clock !== 'function') throw new TypeError(`clock: expected a function, got ${describe(clock)}`)
   if (typeof fetch !== 'function') throw new TypeError(`fetch: expected a function, got ${describe(fetch)}`)
@@ -162,7 +165,9 @@ export function resolveVerifierOptions(options: VerifierOptions): VerifierSettin
     encryption: resolveEncryption(options.encryption),
     clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
     maxStaleness: parseDuration(maxStaleness, 'maxStaleness', { min: 2, max: DAY }),
-    onStale: resolveStalePolicy(onStale),
+    onStale: resolveStalePolicy(onStale, introspector !== undefined),
+    canIntrospect: introspector !== undefined,
+    introspector,
     fetch,
     clock,
     steadyClock: createSteadyClock(clock),

@@ -23,6 +23,8 @@ export interface ServiceSettings {
     readonly tlsProxy: boolean
   }
   readonly onStale: StalePolicy
+  /** Whether `onStale` may be `'introspect'`. */
+  readonly canIntrospect: boolean
   readonly clock: Clock
 }
 

@@ -48,7 +48,7 @@ export async function createVerifier<Claims extends object = Record<string, unkn
   options: VerifierOptions,
 ): Promise<ServiceVerifier<Claims>> {
   const settings = resolveVerifierOptions(options)
-  const { realm, cookie, onStale, clock, encryption } = settings
+  const { realm, cookie, onStale, canIntrospect, clock, encryption, introspector } = settings
   const decrypt = encryption && createDecrypt(encryption)
   const events = createEvents(clock)
   const outbox = createOutbox(clock)
@@ -86,13 +86,15 @@ export async function createVerifier<Claims extends object = Record<string, unkn
   }
 
   return Object.freeze({
-    settings: Object.freeze({ realm, cookie, onStale, clock }),
+    settings: Object.freeze({ realm, cookie, onStale, canIntrospect, clock }),
     async verify(credentials, policy = onStale) {
       // Before anything else: the issuer is named inside.
       const token = await (decrypt?.(credentials.token, { ...settings, typ: ACCESS_TOKEN_TYPE }) ?? credentials.token)
       const { verifier, revocations } = only ?? choose(token)
       const auth = await verifier.verify({ ...credentials, token })
-      revocations.assertFresh(policy)
+      // Verified here all the same: the issuer is only asked what this process has not heard.
+      if (policy === 'introspect' && isStale(revocations)) await introspector?.verify(credentials, 'reject')
+      else revocations.assertFresh(policy)
       // The cast is the application's promise, made by the type parameter: the issuer's tokens carry these claims.
       return auth as ServiceAuth<Claims>
     },
@@ -106,6 +108,15 @@ export async function createVerifier<Claims extends object = Record<string, unkn
     close,
     [Symbol.asyncDispose]: close,
   } satisfies ServiceVerifier<Claims>)
+}
+
+function isStale(revocations: Feed): boolean {
+  try {
+    revocations.assertFresh('reject')
+    return false
+  } catch {
+    return true
+  }
 }
 
 async function openKeys(trust: Trust, settings: VerifierSettings, events: EventSink): Promise<KeySource> {

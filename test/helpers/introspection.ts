@@ -30,7 +30,7 @@ export interface Questioned {
   /** A token, what is true of it and its cookie. */
   token(overrides?: Json): ValidClaims & { readonly token: string }
   /** Requests the service with it. */
-  me(token: string, cookie?: string): Promise<Response>
+  me(token: string, cookie?: string, path?: string): Promise<Response>
 }
 
 /** A service whose tokens are asked about at a stand-in issuer, which is right about them until told otherwise. */
@@ -93,8 +93,8 @@ export async function openQuestioned(
       known.set(token, valid.claims)
       return { ...valid, token }
     },
-    me: (token: string, cookie?: string) =>
-      send({ port, defaults: { Host: 'api.app.example' } }, 'GET', '/me', {
+    me: (token: string, cookie?: string, path = '/me') =>
+      send({ port, defaults: { Host: 'api.app.example' } }, 'GET', path, {
         Authorization: `Bearer ${token}`,
         ...(cookie !== undefined && { Cookie: cookie }),
       }),

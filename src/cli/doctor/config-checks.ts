@@ -165,7 +165,7 @@ function refreshTokens({ settings: { transport, grace } }: CheckedConfig): Outco
 }
 
 function staleness({ settings: { onStale, maxStaleness } }: CheckedConfig): Outcome {
-  if (onStale !== 'reject') {
+  if (typeof onStale === 'object') {
     const seen = `tokens are believed for ${onStale.openFor} seconds without news of the store`
     return found('warning', seen, "use onStale: 'reject'")
   }
