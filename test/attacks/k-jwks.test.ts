@@ -161,19 +161,11 @@ for (const [label, answer] of SLOW) {
 }
 
 test('KY-07 the timeout is for metadata and keys together', async (t) => {
-  const issuer = await openIssuer(t, { metadata: 'openid' })
-  const late =
-    (answer: Handler): Handler =>
-    (...pair) =>
-      void setTimeout(() => answer(...pair), TIMEOUT_MS * 0.6)
-  const metadata = issuer.answers.get('/.well-known/openid-configuration') ?? t.fail()
-  issuer.answers.set(
-    '/.well-known/oauth-authorization-server',
-    late((_request, response) => response.writeHead(404).end()),
-  )
-  issuer.answers.set('/.well-known/openid-configuration', late(metadata))
+  const issuer = await openIssuer(t)
+  for (const [path, answer] of issuer.answers) {
+    issuer.answers.set(path, (...pair) => void setTimeout(() => answer(...pair), TIMEOUT_MS * 0.6))
+  }
   const service = await openService(t, { issuer: issuer.issuer, jwks: { timeout: TIMEOUT_MS / 1000 } })
-  t.is(issuer.fetches, 0)
   t.is(await statusOf(service, issuer.mint(service.clock)), 503)
 })
 

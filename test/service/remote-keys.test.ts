@@ -260,6 +260,19 @@ test('keys are fetched ahead, beside requests that do not wait for it', async (t
   t.is(issuer.fetches, 2)
 })
 
+test('KY-10 while the issuer is known to be down, nobody who has a key waits for it', async (t) => {
+  const issuer = await openIssuer(t)
+  const service = await openService(t, { issuer: issuer.issuer })
+  breakDown(issuer)
+  service.clock.advance(10 * MINUTE)
+  t.is(await statusOf(service, issuer.mint(service.clock)), 200)
+  const held = new Promise<void>((resolve) => issuer.answers.set('/keys', () => resolve()))
+  service.clock.advance(30)
+  const answer = statusOf(service, issuer.mint(service.clock))
+  await held
+  t.is(await Promise.race([answer, sleep(10_000)]), 200)
+})
+
 test('the issuer may shorten how long its keys are kept, to no less than a minute, and never lengthen it', async (t) => {
   for (const [header, kept] of [
     ['public, max-age=300', 300],

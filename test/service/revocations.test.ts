@@ -18,6 +18,7 @@ import {
   privateJwk,
   type TestApp,
 } from '../helpers/app.ts'
+import { openQuestioned } from '../helpers/introspection.ts'
 import { newPath } from '../helpers/lmdb.ts'
 import { hasRedis, openClient, openRedis } from '../helpers/redis.ts'
 import { assertRefused } from '../helpers/refused.ts'
@@ -197,6 +198,17 @@ test('RV-18 verifier.verify is as strict as protect, for frameworks that know no
   t.throws(() => verifier.assertFresh({ ...auth, claims: { ...auth.claims, iss: 'https://other.example' } }), {
     code: 'ERR_TOKEN_ISSUER',
   })
+})
+
+test('RV-18 so is the verify of an introspector, whose kept answers are no newer than the list', async (t) => {
+  const aging = agingStore(memoryStore())
+  const { introspector, token } = await openQuestioned(t, { revocations: aging })
+  const credentials = toCredentials(token())
+  const auth = await introspector.verify(credentials)
+  aging.age = 5001
+  await t.throwsAsync(introspector.verify(credentials), { code: 'ERR_REVOCATIONS_STALE' })
+  t.throws(() => introspector.assertFresh(auth), { code: 'ERR_REVOCATIONS_STALE' })
+  t.is((await introspector.verify(credentials, { openFor: 6 })).sub, 'alice')
 })
 
 test('RV-18 onStale openFor lets in until then, and a route may say otherwise, either way', async (t) => {
