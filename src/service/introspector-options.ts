@@ -31,7 +31,7 @@ export interface IntrospectorOptions extends Omit<
     /** How many answers of each kind are kept. @default 10_000 */
     readonly max?: number
   }
-  /** How long an answer may take. @default '5s' */
+  /** How long an answer may take, that of the metadata included. @default '5s' */
   readonly timeout?: Duration
 }
 
