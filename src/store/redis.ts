@@ -97,7 +97,7 @@ export function redisStore(options: RedisStoreOptions): Store {
     delete: (kind, key) => tables[kind].delete(key),
     list: (kind, group) => tables[kind].list(group),
     async watch(listener: (record: NewRecord) => void) {
-      const background = { report, own, restore: restorer.add }
+      const background = { report, own, restorer }
       const watch = await follow({ client, commands, names, clock, timeout, listener, ...background })
       watches.add(watch)
       return {

@@ -10,6 +10,7 @@ import { type Commands, messageOf } from './commands.ts'
 import { createLedger, type Ledger, missing } from './ledger.ts'
 import { createPause } from './pause.ts'
 import { attempt, type Report } from './problems.ts'
+import type { Restorer } from './restore.ts'
 import type { Names } from './revocations.ts'
 import { type Head, readHead, readSnapshot } from './snapshot.ts'
 import { type Entry, readStream } from './stream.ts'
@@ -30,7 +31,7 @@ export interface FollowOptions {
   /** What this process has written and not yet heard of. */
   readonly own: OwnWrites
   /** Gets the lines that Redis has lost. */
-  readonly restore: (lines: readonly string[]) => void
+  readonly restorer: Pick<Restorer, 'add' | 'size'>
 }
 
 const BEAT: Milliseconds = 500
@@ -53,7 +54,7 @@ const since = ({ steady, wall }: Moment): Milliseconds => Math.max(performance.n
 
 /** Follows; resolves once everything that was there has been told. */
 export async function follow(options: FollowOptions): Promise<Watch> {
-  const { client, commands, names, clock, timeout, listener, report, own, restore } = options
+  const { client, commands, names, clock, timeout, listener, report, own, restorer } = options
   let ledger = createLedger()
   /** The last write that was told, and where the snapshot was. */
   let { version: current, id }: Head = { version: '0', id: '0-0' }
@@ -89,9 +90,13 @@ export async function follow(options: FollowOptions): Promise<Watch> {
     ring()
   }
 
+  function acknowledgedOwn(): [version: string, write: { readonly line: string }][] {
+    return [...own].filter(([, { isAcknowledged }]) => isAcknowledged)
+  }
+
   async function load(): Promise<void> {
     const sent = now()
-    const acknowledged = [...own].filter(([, { isAcknowledged }]) => isAcknowledged)
+    const acknowledged = acknowledgedOwn()
     const snapshot = await readSnapshot({ commands, names, clock, known: ledger, tell, report })
     const before = ledger
     ledger = snapshot.ledger
@@ -102,7 +107,7 @@ export async function follow(options: FollowOptions): Promise<Watch> {
   }
 
   /** A flush, a restart or a failover may have lost what this process was told, or was told it had written. */
-  async function writeBack(before: Ledger, acknowledged: Iterable<[string, { readonly line: string }]>): Promise<void> {
+  async function writeBack(before: Ledger, acknowledged: ReturnType<typeof acknowledgedOwn>): Promise<void> {
     const present = ledger
     const lost: string[] = []
     for (const [version, { line }] of acknowledged) {
@@ -117,7 +122,7 @@ export async function follow(options: FollowOptions): Promise<Watch> {
     }
     if (lost.length > 0) {
       report('revocations: Redis has lost entries, which are written again', lost.length)
-      restore(lost)
+      restorer.add(lost)
     }
   }
 
@@ -145,9 +150,13 @@ export async function follow(options: FollowOptions): Promise<Watch> {
       hasDoubt = false
       passed = new Set([current])
       const sent = now()
+      const acknowledged = acknowledgedOwn()
       try {
         const version = await readHead(commands, names)
         if (!passed.has(version) && !(await reaches(version))) return
+        // These are not later than the head. What has not been told all the same may have been lost before it was; while
+        // much is written back it is too early to ask.
+        if (restorer.size === 0 && acknowledged.some(([mine]) => own.has(mine))) return
         // Not the time of the answer: what was written since may not have been told.
         complete = sent
       } catch (thrown) {

@@ -9,6 +9,8 @@ import { parseLine } from './wire.ts'
 /** Work that is done in the background. */
 export interface Restorer {
   add(lines: readonly string[]): void
+  /** How many lines wait. */
+  readonly size: number
   close(): void
 }
 
@@ -57,6 +59,9 @@ export function createRestorer(options: {
       for (const line of lines) waiting.add(line)
       // Not all processes at the same moment: whoever comes later finds it done.
       schedule(Math.random() * 100)
+    },
+    get size() {
+      return waiting.size
     },
     close() {
       isClosed = true

@@ -128,10 +128,13 @@ export function createRevocationTable(options: {
     const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK)]
     observer.sent(version, line)
     let done = false
+    let isThere = false
     try {
       done = await commands.run(WRITE, keys, [...written, ...filed]).then(toDone)
+      // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
+      isThere = done || mode === 'restore'
     } finally {
-      observer.answered(version, done)
+      observer.answered(version, isThere)
     }
     return done
   }

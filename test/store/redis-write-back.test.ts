@@ -1,0 +1,87 @@
+// What a process writes back when Redis has lost what nobody has heard of in the stream.
+
+import test from 'ava'
+import type { Redis } from 'ioredis'
+
+import { redisStore } from '../../src/store/redis.ts'
+import { createLink, type Link } from '../faults/proxy.ts'
+import { createSignal } from '../helpers/held-store.ts'
+import type { Owner } from '../helpers/http.ts'
+import { connect, hasRedis, openRedis } from '../helpers/redis.ts'
+import { openProcess, type RedisProcess, toRecord } from '../helpers/redis-process.ts'
+
+const run = hasRedis() ? test.serial : test.skip
+
+interface Gated extends RedisProcess {
+  /** Resolves when it is about to write back for the first time, which waits for the gate, */
+  readonly restoring: Promise<void>
+  /** and when it has. */
+  readonly restored: Promise<void>
+}
+
+/** A process whose stream comes over a link of its own. */
+async function openGated(owner: Owner, port: number, link: Link, gate?: Promise<void>): Promise<Gated> {
+  const [restoring, restored] = [createSignal(), createSignal()]
+  const gated = await openProcess(owner, port, {
+    kind: 'ioredis',
+    wrap(client) {
+      const redis = client as Redis // the kind says so
+      return {
+        duplicate: () => redis.duplicate({ port: link.port }),
+        on: redis.on.bind(redis),
+        async call(name: string, ...parameters: string[]) {
+          if (!parameters.includes('restore')) return redis.call(name, ...parameters)
+          restoring.send()
+          await gate
+          const answer = await redis.call(name, ...parameters)
+          restored.send()
+          return answer
+        },
+      } as typeof client
+    },
+  })
+  return Object.assign(gated, { restoring: restoring.promise, restored: restored.promise })
+}
+
+run('RV-17 what was acknowledged, and lost before anybody had heard of it, is written back', async (t) => {
+  const server = await openRedis(t)
+  const link = await createLink(server.port)
+  t.teardown(() => link.close())
+  const one = await openGated(t, server.port, link)
+  link.cut()
+  await one.revoke('a')
+  // As after a failover: the head is where this process is.
+  await server.command('FLUSHALL')
+  link.mend()
+  const late = await openProcess(t, server.port)
+  await late.hears('a')
+  await one.hears('a')
+  t.pass()
+})
+
+run('RV-17 what another has written back, and Redis has lost once more, is written back once more', async (t) => {
+  const server = await openRedis(t)
+  const link = await createLink(server.port)
+  t.teardown(() => link.close())
+  const gate = createSignal()
+  const one = await openGated(t, server.port, link, gate.promise)
+  const record = toRecord('a')
+  await one.store.set('revocation', record)
+  await one.hears('a')
+  link.cut()
+  await server.command('FLUSHALL')
+  await one.restoring
+  // By a process that ends.
+  const { client, close } = await connect('node-redis', server.port)
+  const store = redisStore({ client })
+  await store.set('revocation', record)
+  await store.close()
+  close()
+  gate.send()
+  await one.restored
+  await server.command('FLUSHALL')
+  link.mend()
+  const late = await openProcess(t, server.port)
+  await late.hears('a')
+  t.pass()
+})
