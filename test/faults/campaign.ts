@@ -23,8 +23,11 @@ const MAX_STALENESS_S = 2
 const BOUND_MS = MAX_STALENESS_S * 1000 + 250
 /** A fault begins so long after the one before. */
 const ROUND_MS = 500
-/** Redis is in trouble less often than a server: in between something must be acknowledged. */
-const DECK = Object.entries(FAULTS).flatMap(([name, { on }]) => (on === 'server' ? [name, name, name] : [name]))
+/** Redis is in trouble less often than a server, and then left alone for a while: in between something is acknowledged. */
+const DECK = Object.entries(FAULTS).flatMap(([name, { on }]) =>
+  Array.from({ length: on === 'server' ? 4 : 1 }, () => name),
+)
+const CALM_MS = 1000
 /** How many users act at the same time. */
 const LANES = 24
 
@@ -45,10 +48,10 @@ const fleet = await startFleet({ size: SERVERS, env, history })
 // Two, so that what goes wrong is as good as the same for the same seed, however fast the users are.
 const [random, usersRandom] = [createRandom(seed), createRandom(seed + 1)]
 const client = createClient({ fleet, random: usersRandom, history })
-const sessions = createSessions()
+const sessions = createSessions(fleet.servers)
 const probe = createProbe(fleet, client)
 const users = createUsers({ fleet, client, sessions, random: usersRandom, history, bound: BOUND_MS })
-const lose = (): Loss => sessions.lose(probe.heard())
+const lose = (): Loss => sessions.lose(probe.heard)
 
 const counts = new Map(Object.keys(FAULTS).map((name) => [name, 0]))
 const lasting = new Map<Fault, { readonly server: Server; readonly mended: Promise<void> }>()
@@ -69,7 +72,7 @@ function begin(name: string): void {
   // One in three lasts for so long that a server is out of date, and then there is time to ask it.
   const milliseconds = random() < 1 / 3 ? BOUND_MS + 500 + random() * 1500 : random() * ROUND_MS
   const fault = { ...must(FAULTS[name]) }
-  const scene = { fleet, lose, server, milliseconds, degree: random() }
+  const scene = { fleet, history, lose, server, milliseconds, degree: random() }
   lasting.set(fault, { server, mended: last(fault, scene, fault.on === 'server' ? `${name}: ${server.name}` : name) })
 }
 
@@ -77,6 +80,7 @@ async function last(fault: Fault, scene: Scene, name: string): Promise<void> {
   history.note('', `fault: ${name}`)
   await fault.run(scene)
   history.note('', `mended: ${name}`)
+  if (fault.on === 'Redis') await wait(CALM_MS)
   lasting.delete(fault)
 }
 

@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
 import type { Fleet, Server } from './fleet.ts'
+import type { History } from './history.ts'
 import type { Loss } from './sessions.ts'
 
 export interface Fault {
@@ -16,13 +17,14 @@ export interface Fault {
 
 export interface Scene {
   readonly fleet: Fleet
+  readonly history: History
   /** Redis is about to forget all. */
   readonly lose: () => Loss
   /** The one that it happens to. */
   readonly server: Server
   /** How long it lasts, as a rule. */
   readonly milliseconds: number
-  /** A number from 0 to 1. */
+  /** From 0 to 1: how bad it is, where that differs. */
   readonly degree: number
 }
 
@@ -30,7 +32,8 @@ export interface Scene {
 export const LONGEST_PAUSE_MS = 3000
 const REVOCATIONS = 'holdfast:{r}:k:*'
 const NAMES_AND_FLUSH = `local names = redis.call('KEYS', ARGV[1]) redis.call('FLUSHALL') return names`
-const PAUSE_MS = 10_000
+/** Longer than it takes to kill Redis. */
+const WRITES_PAUSE_MS = 10_000
 /** How long the servers may take to write back what Redis has forgotten, other faults notwithstanding. */
 const WRITE_BACK_MS = 20_000
 
@@ -95,27 +98,29 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'Redis is emptied': {
     on: 'Redis',
     forgets: true,
-    async run({ fleet, lose }) {
+    async run(scene) {
+      const { fleet, lose } = scene
       const loss = lose()
       const names = await fleet.redis.command('EVAL', NAMES_AND_FLUSH, 0, REVOCATIONS)
       loss.isOver()
-      await writtenBack(fleet, names)
+      await writtenBack(scene, names)
       loss.isWrittenBack()
     },
   },
   'Redis comes back empty': {
     on: 'Redis',
     forgets: true,
-    async run({ fleet, lose, milliseconds }) {
+    async run(scene) {
+      const { fleet, lose, milliseconds } = scene
       const loss = lose()
       // Nothing is written from when the names are read.
-      await fleet.redis.command('CLIENT', 'PAUSE', PAUSE_MS, 'WRITE')
+      await fleet.redis.command('CLIENT', 'PAUSE', WRITES_PAUSE_MS, 'WRITE')
       const names = await fleet.redis.command('KEYS', REVOCATIONS)
       await fleet.redis.kill()
       await wait(milliseconds)
       await fleet.redis.restart({ keepData: false })
       loss.isOver()
-      await writtenBack(fleet, names)
+      await writtenBack(scene, names)
       loss.isWrittenBack()
     },
   },
@@ -135,13 +140,15 @@ export function mayBegin(fault: Fault, others: readonly Fault[]): boolean {
 }
 
 /** @throws Error when a revocation stays lost */
-async function writtenBack({ redis }: Fleet, names: unknown): Promise<void> {
-  const lost = Array.isArray(names) ? names.map(String) : []
-  const deadline = performance.now() + WRITE_BACK_MS
-  for (;;) {
-    const found = lost.length === 0 ? 0 : Number(await redis.command('EXISTS', ...lost))
-    if (found === lost.length) return
-    if (performance.now() > deadline) throw new Error(`of ${lost.length} revocations ${found} were written back`)
-    await wait(100)
+async function writtenBack({ fleet: { redis }, history }: Scene, names: unknown): Promise<void> {
+  const lost = new Set(Array.isArray(names) ? names.map(String) : [])
+  for (const deadline = performance.now() + WRITE_BACK_MS; ; await wait(100)) {
+    const found = lost.size === 0 ? 0 : Number(await redis.command('EXISTS', ...lost))
+    if (found === lost.size) return
+    if (performance.now() > deadline) break
   }
+  for (const name of lost) if ((await redis.command('EXISTS', name)) === 1) lost.delete(name)
+  // A name ends with the session, or with the subject and a time.
+  const about = [...lost].flatMap((name) => /([\w-]+)(?:@\d+)?$/.exec(name)?.[1] ?? [])
+  throw new Error(`never written back: ${[...lost].join(', ')}\n${history.tell(...about)}`)
 }

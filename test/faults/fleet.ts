@@ -91,13 +91,13 @@ export async function startFleet(options: {
           started = began
           isUp = true
           child.once('exit', () => {
-            if (isUp && !isEnded) throw new Error(`${name} has ended by itself\n${history.tell('')}`)
+            if (isUp && !isEnded) throw new Error(`${name} has ended by itself\n${history.tell()}`)
           })
           return
         }
         await wait(100)
       }
-      throw new Error(`${name} does not start\n${history.tell('')}`)
+      throw new Error(`${name} does not start\n${history.tell()}`)
     }
 
     await start()

@@ -4,7 +4,7 @@
 export interface History {
   /** @param about - a session, a subject, or nothing for what concerns all of them */
   note(about: string, text: string, time?: number): void
-  /** What is known about these and about all, in the order of time, a line each. */
+  /** What is known about these, and about all since then, in the order of time, a line each. */
   tell(...about: readonly string[]): string
 }
 
@@ -31,7 +31,7 @@ export function createHistory(): History {
     },
     tell(...about) {
       const own = about.flatMap(of)
-      const start = Math.min(...own.map(({ time }) => time))
+      const start = own.length === 0 ? 0 : Math.min(...own.map(({ time }) => time))
       return [...own, ...of('').filter(({ time }) => time >= start)]
         .toSorted((a, b) => a.time - b.time)
         .map(({ time, text }) => `  ${new Date(time).toISOString().slice(11, 23)}  ${text}`)

@@ -7,8 +7,8 @@ import { bearer, type Client, tokensOf } from './client.ts'
 import type { Fleet, Server } from './fleet.ts'
 
 export interface Probe {
-  /** What was acknowledged until then, every server has heard of. */
-  heard(): number
+  /** What was acknowledged until then, the server has heard of. */
+  heard(server: Server): number
   /** Goes on until it is told to stop. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -39,7 +39,7 @@ export function createProbe(fleet: Fleet, client: Client): Probe {
   }
 
   return {
-    heard: () => Math.min(...fleet.servers.map((server) => Math.max(server.started, heard.get(server) ?? 0))),
+    heard: (server) => Math.max(server.started, heard.get(server) ?? 0),
     async run(signal) {
       const work = fleet.servers.map(async (server) => {
         for (; !signal.aborted; await wait(PAUSE_MS)) await probe(server)

@@ -1,5 +1,7 @@
 // What must be true of each session, as far as its client can know.
 
+import type { Server } from './fleet.ts'
+
 export interface Session {
   readonly sub: string
   readonly sid: string
@@ -8,8 +10,10 @@ export interface Session {
   refreshCookie: string
   /** Unknown where an end was asked for and not acknowledged. */
   state: 'live' | 'ended' | 'unknown'
-  /** Since when its end must hold, within the bound. */
+  /** Since when its end must hold, within the bound, */
   acknowledged: number
+  /** and where that is later, Infinity for not yet: at servers that may not have heard of it when Redis forgot it. */
+  readonly uncertain: Map<Server, number>
   /** Whether its record may be lost, and with it its refreshes: sessions are not written back. Its token still counts. */
   isLost: boolean
   /** One refresh at a time, as with Web Locks: SECURITY.md says what else may happen. */
@@ -40,27 +44,37 @@ export interface Sessions {
   end(which: Session | string): Ending
   /**
    * Redis forgets all. A server that had not heard of a revocation by then cannot know of it before one that had writes
-   * it back (docs/operations.md), so until then nothing is said of those that may be such.
+   * it back (docs/operations.md), so until then nothing is said of what that server may not have heard of.
    *
-   * @param heard - what was acknowledged by then all servers have heard of
+   * @param heard - what was acknowledged by then the server has heard of
    */
-  lose(heard: number): Loss
-  /** Of how many ends that was so. */
+  lose(heard: (server: Server) => number): Loss
+  /** How many ends there were of which a server may not have heard. */
   readonly doubted: number
 }
 
 const now = (): number => performance.now()
 
+/** Since when the end of a session must hold at a server. */
+export function endedAt(server: Server, { acknowledged, uncertain }: Session): number {
+  return Math.max(acknowledged, uncertain.get(server) ?? 0)
+}
+
 /** Makes an empty list. */
-export function createSessions(): Sessions {
+export function createSessions(servers: readonly Server[]): Sessions {
   const all: Session[] = []
   /** Of each subject, how many ends of all its sessions are under way, and when the last one was over. */
   const subjects = new Map<string, { underWay: number; last: number }>()
   /** When Redis last forgot, Infinity while it does. */
   let lastLoss = 0
-  /** Those of which nothing is said, until all is written back. */
-  let doubtful: Set<Session> | undefined
+  /** Ends that were lost, until all is written back. */
+  let lost: Set<Session> | undefined
   let doubted = 0
+
+  function doubt(session: Session, which: readonly Server[]): void {
+    for (const server of which) session.uncertain.set(server, Infinity)
+    if (which.length > 0) lost?.add(session)
+  }
 
   function end(which: Session | string): Ending {
     const began = now()
@@ -76,8 +90,8 @@ export function createSessions(): Sessions {
         for (const one of ending) {
           one.state = 'ended'
           // What was asked for before the loss was over may have been written before it.
-          if (doubtful !== undefined && began < lastLoss && one.acknowledged === Infinity) doubtful.add(one)
-          else one.acknowledged = Math.min(one.acknowledged, now())
+          if (began < lastLoss && one.acknowledged === Infinity) doubt(one, lost === undefined ? [] : servers)
+          one.acknowledged = Math.min(one.acknowledged, now())
         }
         return ended
       },
@@ -100,7 +114,10 @@ export function createSessions(): Sessions {
         ...login,
         // What is ended of its subject meanwhile may or may not include this one.
         state: underWay > 0 || last > began ? 'unknown' : 'live',
-        ...{ acknowledged: Infinity, isLost: lastLoss > began, isRefreshing: false },
+        acknowledged: Infinity,
+        uncertain: new Map(),
+        isLost: lastLoss > began,
+        isRefreshing: false,
       }
       all.push(session)
       return session
@@ -108,17 +125,22 @@ export function createSessions(): Sessions {
     end,
     lose(heard) {
       lastLoss = Infinity
-      doubtful = new Set(all.filter(({ state, acknowledged }) => state === 'ended' && acknowledged > heard))
-      for (const one of all) one.isLost = true
-      for (const one of doubtful) one.acknowledged = Infinity
+      lost = new Set()
+      for (const one of all) {
+        one.isLost = true
+        const unaware = servers.filter((server) => endedAt(server, one) > heard(server))
+        if (one.state === 'ended') doubt(one, unaware)
+      }
       return {
         isOver() {
           lastLoss = now()
         },
         isWrittenBack() {
-          for (const one of doubtful ?? []) one.acknowledged = Math.min(one.acknowledged, now())
-          doubted += doubtful?.size ?? 0
-          doubtful = undefined
+          for (const { uncertain } of lost ?? []) {
+            for (const [server, time] of uncertain) if (time === Infinity) uncertain.set(server, now())
+          }
+          doubted += lost?.size ?? 0
+          lost = undefined
         },
       }
     },

@@ -6,10 +6,10 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Response } from '../helpers/http.ts'
 import { bearer, type Client, tokensOf } from './client.ts'
 import { LONGEST_PAUSE_MS } from './faults.ts'
-import type { Fleet, Server } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
 import type { History } from './history.ts'
 import { pick, type Random } from './random.ts'
-import type { Session, Sessions } from './sessions.ts'
+import { endedAt, type Session, type Sessions } from './sessions.ts'
 
 export interface Users {
   /** One of them does something. */
@@ -91,11 +91,12 @@ export function createUsers(options: {
   }
 
   /** The check that all of this is for. */
-  async function use(session: Session, server?: Server): Promise<Response | undefined> {
+  async function use(session: Session, server = client.choose()): Promise<Response | undefined> {
+    if (server === undefined) return undefined
     const began = performance.now()
     const answer = await client.request(session.sid, 'GET /me', { headers: bearer(session), server })
     // As of now: it may have become uncertain meanwhile.
-    const isLate = began > session.acknowledged + bound
+    const isLate = began > endedAt(server, session) + bound
     if (isLate && answer !== undefined) tally.late += 1
     if (isLate && answer?.status === 200) await report('violations', 'let in after the bound', session)
     if (session.state !== 'live') return answer
