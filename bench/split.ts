@@ -1,6 +1,7 @@
 // Microseconds for one verification at a service: `createVerifier` with keys that it fetched, beside bare jose with a key
 // in hand, the same token, the same run. Warm: the keys are there. Cold: a verifier is built, fetches keys from an issuer
-// on this machine and verifies its first token. `npm run bench:split`. The ratio is the figure; the times are this
+// on this machine and verifies its first token. Introspection: a service that asks a kit on this machine each time, beside
+// one that keeps the answer. `npm run bench:split`. The ratio is the figure; the times are this
 // machine's.
 
 import { createHash, randomBytes } from 'node:crypto'
@@ -9,8 +10,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose'
-import { createKeySet } from 'koa-holdfast'
-import { createVerifier, type ServiceVerifier } from 'koa-holdfast/verifier'
+import Koa from 'koa'
+import { createKeySet, createSessionKit, memoryStore } from 'koa-holdfast'
+import { createIntrospector, createVerifier, type ServiceVerifier } from 'koa-holdfast/verifier'
 
 import { compare } from './compare.ts'
 
@@ -63,3 +65,35 @@ await compare('cold', {
 })
 server.close()
 server.closeAllConnections()
+
+const issuing = createServer().listen(0, '127.0.0.1')
+await once(issuing, 'listening')
+const asked = `http://127.0.0.1:${(issuing.address() as AddressInfo).port}` // it listens on a port
+const secret = randomBytes(32).toString('hex')
+const kit = await createSessionKit({
+  ...{ issuer: asked, keys: await createKeySet(), store: memoryStore(), limiter: false },
+  clients: [{ id: 'bench', secret, audience: asked }],
+  authenticate: () => ({ sub: 'alice' }),
+})
+issuing.on('request', new Koa().use(kit.routes()).callback())
+const login = await fetch(`${asked}/auth/login`, {
+  ...{ method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' },
+})
+const { access_token: own } = (await login.json()) as { readonly access_token: string } // the kit answers so
+const [cookie = ''] = login.headers.getSetCookie()
+const pair = { token: own, fingerprints: [cookie.slice(cookie.indexOf('=') + 1, cookie.indexOf(';'))] }
+const asking = { issuer: asked, audience: asked, origin: asked, client: { id: 'bench', secret } }
+const [always, kept] = [
+  await createIntrospector({ ...asking, cache: { active: 0 } }),
+  await createIntrospector({ ...asking, cache: { active: 3600 } }),
+]
+await compare('introspection, one at a time', {
+  ...{ batch: 16, pairs: 101, warmUp: 20, inFlight: 1 },
+  works: [
+    ['the answer kept', () => kept.verify(pair)],
+    ['asked each time', () => always.verify(pair)],
+  ],
+})
+await kit.close()
+issuing.close()
+issuing.closeAllConnections()

@@ -2,6 +2,7 @@
 
 import type { StalePolicy } from '../revocation.ts'
 import { describe } from '../describe.ts'
+import { describeUrl } from '../fetch-json.ts'
 import { type Duration, parseDuration, type Seconds } from '../time.ts'
 import { isText, MAX_AUDIENCES } from '../token/claims.ts'
 import { assertKnown, isLoopback, oneOf } from './checks.ts'
@@ -29,7 +30,7 @@ export function resolveIssuer(value: unknown): { host: string; isLocal: boolean 
   if (url === undefined) {
     throw new TypeError(
       "issuer: expected the public origin such as 'https://app.example', without a path or a slash at the end, " +
-        `and http only on localhost, got ${describe(value)}`,
+        `and http only on localhost, got ${describeUrl(value)}`,
     )
   }
   return { host: url.hostname, isLocal: url.protocol === 'http:' }
