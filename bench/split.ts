@@ -75,7 +75,8 @@ const kit = await createSessionKit({
   clients: [{ id: 'bench', secret, audience: asked }],
   authenticate: () => ({ sub: 'alice' }),
 })
-issuing.on('request', new Koa().use(kit.routes()).callback())
+const answer = new Koa().use(kit.routes()).callback()
+issuing.on('request', (request, response) => void answer(request, response))
 const login = await fetch(`${asked}/auth/login`, {
   ...{ method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' },
 })
