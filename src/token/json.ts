@@ -19,8 +19,24 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   const text = DECODER.decode(bytes)
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
-  assertPlain(text)
-  return freezeDeep(Object.assign(Object.create(null) as Record<string, unknown>, value))
+  if (!isWrittenPlainly(text, value)) assertPlain(text)
+  return freezeDeep(Object.setPrototypeOf(value, null) as Record<string, unknown>) // an object's members are that
+}
+
+/**
+ * Whether the text is what JSON.stringify makes of its value, as most issuers write tokens: then no name is there twice,
+ * since the first would be missing. A shortcut only; anything else is walked.
+ */
+function isWrittenPlainly(text: string, value: object): boolean {
+  return !text.includes('__proto__') && isShallow(value, MAX_DEPTH) && JSON.stringify(value) === text
+}
+
+function isShallow(value: object, levels: number): boolean {
+  if (levels === 0) return false
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null && !isShallow(member as object, levels - 1)) return false
+  }
+  return true
 }
 
 // A string, with the colon behind it if it is a member's name, or a bracket. In valid JSON nothing else can hide one.
