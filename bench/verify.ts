@@ -50,7 +50,7 @@ const {
 const key = keys.active?.verifyingKey
 if (key === undefined) throw new Error('the key set has no active key')
 
-const verifyKit = (): Promise<unknown> => verifier.verify({ token: accessToken, fingerprints })
+const verifyKit = async (): Promise<unknown> => verifier.verify({ token: accessToken, fingerprints })
 const verifyJose = (): Promise<unknown> =>
   jwtVerify(accessToken, key, { algorithms: ['ES256'], issuer, audience: issuer, typ: 'at+jwt' })
 

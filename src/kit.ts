@@ -107,8 +107,10 @@ export async function createSessionKit<Claims extends object = Record<string, un
     revocations,
     maxBytes: settings.maxBytes * 2,
     binding: 'required',
+    // A ticket is good for one use, and clients keep what they are told.
+    maxCached: 0,
   } as const
-  const verifier = createTokenVerifier({ ...verifying, typ: ACCESS_TOKEN_TYPE })
+  const verifier = createTokenVerifier({ ...verifying, typ: ACCESS_TOKEN_TYPE, maxCached: settings.maxCached })
   const live = createLiveSessions({ sessions, revocations, clock: steadyClock })
 
   const refusals = createRefusals({

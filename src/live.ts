@@ -5,7 +5,7 @@ import { SessionError } from './errors.ts'
 import type { RevocationList } from './revocation.ts'
 import type { SessionEnds, Sessions } from './session/sessions.ts'
 import type { Clock, Milliseconds } from './time.ts'
-import type { Auth } from './verifier.ts'
+import type { Auth } from './auth.ts'
 
 /** What a connection is tied to. */
 export interface LiveSession<Claims extends object = Record<string, unknown>> {

@@ -1,14 +1,18 @@
 // The ordered checks that turn a token and a cookie into a verified session. No Koa, no store, no private key.
 
-import { type ErrorSubject, isSessionError, SessionError } from './errors.ts'
+import { type Auth, toAuth, toRevocable, toSubject } from './auth.ts'
+import { isSessionError, SessionError } from './errors.ts'
 import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from './fingerprint.ts'
+import type { Key } from './keys/key.ts'
 import type { KeySource } from './keys/key-set.ts'
+import { proceed } from './proceed.ts'
 import type { RevocationList } from './revocation.ts'
-import type { Clock, Seconds } from './time.ts'
-import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from './token/claims.ts'
+import type { Clock } from './time.ts'
+import { assertClaims, type ClaimRules, findTimeFault } from './token/claims.ts'
 import type { Decrypt } from './token/encrypt.ts'
 import { parseToken } from './token/parse.ts'
 import { verifySignature } from './token/verify.ts'
+import { createTokenCache } from './token-cache.ts'
 
 /** What a request presents. */
 export interface Credentials {
@@ -18,32 +22,14 @@ export interface Credentials {
   readonly fingerprints: readonly string[]
 }
 
-/** A verified session: who is calling. */
-export interface Auth<Claims extends object = Record<string, unknown>> {
-  /** The subject: the user's identifier. */
-  readonly sub: string
-  /** The session. */
-  readonly sid: string
-  /** The token. */
-  readonly jti: string
-  /** The key that signed the token. */
-  readonly kid: string
-  /** When the token expires, a NumericDate. */
-  readonly exp: Seconds
-  /** The scopes, split. */
-  readonly scope: readonly string[]
-  /** Every claim of the token, yours among them. Frozen, without a prototype. */
-  readonly claims: Readonly<TokenClaims & Claims>
-}
-
 /** Verifies what requests present. */
 export interface TokenVerifier {
   /**
-   * Runs every check.
+   * Runs every check. Answers at once, without a promise, for a token whose signature it has verified before.
    *
-   * @throws SessionError with the code of the first check that failed
+   * @throws SessionError with the code of the first check that failed, at once or by the promise
    */
-  verify(credentials: Credentials): Promise<Auth>
+  verify(credentials: Credentials): Auth | Promise<Auth>
   /**
    * Whose genuine pair this is, even if its time has gone or it is revoked; for ending sessions, never for letting in.
    * Undefined when the token is not ours or the fingerprint not its own.
@@ -71,11 +57,21 @@ export interface TokenVerifierOptions extends RequestRules {
   /** The `typ` of the tokens it takes, and no others. */
   readonly typ: string
   readonly maxBytes: number
+  /** How many tokens are remembered, once their signature is verified. @default 0 */
+  readonly maxCached?: number
+}
+
+/** A token that is ours, whoever presents it and whenever; and the key that says so. */
+interface GenuineToken {
+  readonly auth: Auth
+  readonly key: Key
 }
 
 /** Makes a verifier. */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { decrypt, keys, revocations } = options
+  const { decrypt, keys, revocations, clock, clockTolerance, maxCached = 0 } = options
+  // That a signature is right does not change; whether the token lets in does, and is checked on each request.
+  const genuine = createTokenCache<GenuineToken>(clock, maxCached)
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
   async function authenticate(token: string): Promise<Auth> {
@@ -86,12 +82,31 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     await verifySignature(parsed, key)
     const claims = assertClaims(parsed.payload, options)
     assertBound(parsed.payload, options)
-    return toAuth(claims, key.kid)
+    const auth = toAuth(claims, key.kid)
+    genuine.set(token, { auth, key }, (auth.exp + clockTolerance) * 1000)
+    return auth
   }
 
-  async function verify({ token, fingerprints }: Credentials): Promise<Auth> {
+  function verify(credentials: Credentials): Auth | Promise<Auth> {
+    const known = genuine.get(credentials.token)
+    if (known === undefined) return verifyAnew(credentials)
+    return proceed(keys.get(known.key.kid), (current) => verifyAgain(known, current, credentials))
+  }
+
+  async function verifyAnew({ token, fingerprints }: Credentials): Promise<Auth> {
     const auth = await authenticate(token)
     assertAdmitted(auth, fingerprints, options)
+    return auth
+  }
+
+  /** A key that has gone takes with it what it vouched for; so does one that has another in its place. */
+  function verifyAgain(
+    { auth, key }: GenuineToken,
+    current: Key | undefined,
+    credentials: Credentials,
+  ): Auth | Promise<Auth> {
+    if (current?.thumbprint !== key.thumbprint || current.alg !== key.alg) return verifyAnew(credentials)
+    assertAdmitted(auth, credentials.fingerprints, options)
     return auth
   }
 
@@ -132,7 +147,7 @@ export function assertBound(claims: object, { format, binding }: Pick<RequestRul
 export function assertAdmitted(auth: Auth, fingerprints: readonly string[], rules: RequestRules): void {
   const fault =
     findTimeFault(auth.claims, rules, rules.clock()) ??
-    (rules.revocations.has({ ...auth.claims, kid: auth.kid }) ? 'ERR_TOKEN_REVOKED' : undefined) ??
+    (rules.revocations.has(toRevocable(auth)) ? 'ERR_TOKEN_REVOKED' : undefined) ??
     findFingerprintFault(auth, fingerprints, rules)
   if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
 }
@@ -152,23 +167,3 @@ function findFingerprintFault(
 }
 
 type FingerprintFault = 'ERR_FINGERPRINT_MISSING' | 'ERR_FINGERPRINT_MISMATCH' | 'ERR_FINGERPRINT_AMBIGUOUS'
-
-/** What verified claims say about who is calling. */
-export function toAuth(claims: TokenClaims, kid: string): Auth {
-  const { sub, sid, jti, exp, scope } = claims
-  return Object.freeze({
-    sub,
-    sid,
-    jti,
-    kid,
-    exp,
-    scope: Object.freeze(scope ? scope.split(' ') : []),
-    // The cast adds the index signature that a payload has.
-    claims: claims as TokenClaims & Record<string, unknown>,
-  })
-}
-
-/** The identifiers of a session, for errors. */
-export function toSubject({ sub, sid, jti }: Auth): ErrorSubject {
-  return { sub, sid, jti }
-}

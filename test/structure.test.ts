@@ -10,9 +10,9 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
-  /^(?:errors|events|time|describe|freeze|outbox|report)\.ts$|^options\/checks\.ts$/,
+  /^(?:errors|events|time|describe|freeze|outbox|proceed|report)\.ts$|^options\/checks\.ts$/,
   /^(?:token|keys)\/|^(?:fingerprint|fetch-json)\.ts$|^store\/store\.ts$/,
-  /^(?:id|id-table|expiring-ids|expiring-map|revocation|live|verifier)\.ts$|^session\//,
+  /^(?:auth|id|id-table|expiring-ids|expiring-map|revocation|live|token-cache|verifier)\.ts$|^session\//,
   /^store\//,
   /^options\/|^koa\/|^service\//,
   /^(?:session-kit|kit|rotating-keys)\.ts$/,

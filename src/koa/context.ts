@@ -2,7 +2,7 @@
 
 import type { ParameterizedContext } from 'koa'
 
-import type { Auth } from '../verifier.ts'
+import type { Auth } from '../auth.ts'
 
 /** Any Koa context. */
 export type Context = ParameterizedContext

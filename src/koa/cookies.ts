@@ -19,10 +19,15 @@ export function readCookies(request: IncomingMessage, name: string): string[] {
   const header = request.headers.cookie
   if (header === undefined || header === '') return []
   const values: string[] = []
-  for (const pair of header.split(';')) {
-    const start = pair.startsWith(' ') ? 1 : 0
-    if (pair.length === start) throw new SessionError('ERR_COOKIE_MALFORMED')
-    if (pair.startsWith(`${name}=`, start)) values.push(pair.slice(start + name.length + 1))
+  for (let at = 0; at <= header.length;) {
+    const next = header.indexOf(';', at)
+    const end = next < 0 ? header.length : next
+    const start = header.startsWith(' ', at) ? at + 1 : at
+    if (start >= end) throw new SessionError('ERR_COOKIE_MALFORMED')
+    if (header.startsWith(name, start) && header.startsWith('=', start + name.length)) {
+      values.push(header.slice(start + name.length + 1, end))
+    }
+    at = end + 1
   }
   return values
 }

@@ -70,6 +70,9 @@ export function readRefreshToken(
 /** Node keeps only the first of two Authorization headers, so they are counted where all are. */
 export function countHeaders({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === name) count += 1
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i]
+    if (header?.length === name.length && header.toLowerCase() === name) count += 1
+  }
   return count
 }

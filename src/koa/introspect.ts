@@ -3,7 +3,7 @@
 import { ERROR_CODES, isSessionError, SessionError } from '../errors.ts'
 import type { ClientSettings } from '../options/clients.ts'
 import type { RevocationList } from '../revocation.ts'
-import type { Auth } from '../verifier.ts'
+import type { Auth } from '../auth.ts'
 import type { ClientHandler } from './client-routes.ts'
 import type { ClientVerifiers } from './client-verifier.ts'
 import type { Context } from './context.ts'

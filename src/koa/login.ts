@@ -1,6 +1,7 @@
 // Login and logout, and the same for applications with routes of their own: everything that starts or ends the session of
 // the request it is called in.
 
+import { toAuth, toSubject } from '../auth.ts'
 import { ERROR_CODES, type ErrorCode, isSessionError, SessionError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import type { SessionKitOptions, Settings } from '../options/options.ts'
@@ -9,7 +10,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { IssuedSession, Renewal, Subject } from '../session/session.ts'
 import type { Milliseconds } from '../time.ts'
 import { pickOwnClaims } from '../token/claims.ts'
-import { type Credentials, toAuth, toSubject, type TokenVerifier } from '../verifier.ts'
+import type { Credentials, TokenVerifier } from '../verifier.ts'
 import { readJsonBody, readOptionalJsonBody } from './body.ts'
 import type { Context } from './context.ts'
 import { assertTransport, readCookies } from './cookies.ts'
@@ -121,8 +122,11 @@ export function createLogin(options: {
 
   /** Whatever is wrong with the token, its bearer may forget it; but a live one without its fingerprint is stolen. */
   async function refuseThief(credentials: Credentials): Promise<void> {
-    const error: unknown = await verifier.verify(credentials).catch((thrown: unknown) => thrown)
-    if (!isSessionError(error) || ERROR_CODES[error.code].event === 'sidejack') throw error
+    try {
+      await verifier.verify(credentials)
+    } catch (error) {
+      if (!isSessionError(error) || ERROR_CODES[error.code].event === 'sidejack') throw error
+    }
   }
 
   async function end(ctx: Context): Promise<void> {

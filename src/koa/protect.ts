@@ -1,11 +1,13 @@
 // The middleware that lets a verified session through, and nobody else.
 
-import type { Middleware } from 'koa'
+import type { Middleware, Next } from 'koa'
 
+import { type Auth, toRevocable, toSubject } from '../auth.ts'
 import { SessionError } from '../errors.ts'
+import { proceed } from '../proceed.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
-import type { Auth, Credentials, TokenVerifier } from '../verifier.ts'
+import type { Credentials, TokenVerifier } from '../verifier.ts'
 import type { RevocationList, StalePolicy } from '../revocation.ts'
 import { resolveStalePolicy, type StaleOption } from '../options/values.ts'
 import { assertKnown, boolean } from '../options/checks.ts'
@@ -13,6 +15,7 @@ import type { AuthState, Context, OptionalAuthState } from './context.ts'
 import { assertTransport, type FingerprintCookie } from './cookies.ts'
 import { readCredentials } from './credentials.ts'
 import { assertSameSite, type CrossSiteRule } from './cross-site.ts'
+import { createPrivateSlot } from './private-slot.ts'
 import type { Refusals } from './refusals.ts'
 import { readPath } from './request-info.ts'
 import type { Demands } from './respond.ts'
@@ -39,8 +42,12 @@ export interface Protect<Claims extends object> {
 
 /** Verifies requests, each once. */
 export interface Authenticator {
-  /** Who is calling, or undefined when there is no token. @throws SessionError when it is a bad one */
-  authenticate(ctx: Context, onStale?: StalePolicy): Promise<Auth | undefined>
+  /**
+   * Who is calling, or undefined when there is no token. Without a promise where nothing has to be waited for.
+   *
+   * @throws SessionError when it is a bad one, at once or by the promise
+   */
+  authenticate(ctx: Context, onStale?: StalePolicy): Auth | undefined | Promise<Auth | undefined>
   /** Who is calling, looked at again: for what is done in their name. @throws SessionError when nobody is */
   demand(ctx: Context): Promise<Auth>
   /** Who was found to be calling. */
@@ -60,7 +67,7 @@ export interface RequestSettings {
 /** Makes what verifies each request once. */
 export function createRequestVerifier(options: {
   /** Runs every check, that of how old the revocation list is among them. */
-  readonly verify: (credentials: Credentials, onStale: StalePolicy) => Promise<Auth>
+  readonly verify: (credentials: Credentials, onStale: StalePolicy) => Auth | Promise<Auth>
   /** Runs that one again, for a policy that may be stricter. */
   readonly verifyFresh: (auth: Auth, onStale: StalePolicy, ctx: Context) => Promise<void> | void
   readonly settings: RequestSettings
@@ -72,31 +79,29 @@ export function createRequestVerifier(options: {
   const names = { fingerprint: cookie.name, access: accessCookie?.name }
 
   // Not in ctx.state, which anybody can write to.
-  const verified = new WeakMap<object, Auth>()
+  const verified = createPrivateSlot<Auth>()
 
-  async function authenticate(ctx: Context, onStale: StalePolicy = settings.onStale): Promise<Auth | undefined> {
+  function authenticate(
+    ctx: Context,
+    onStale: StalePolicy = settings.onStale,
+  ): Auth | undefined | Promise<Auth | undefined> {
     const known = verified.get(ctx.req)
-    if (known !== undefined) {
-      // Each time: where one middleware is content, the next need not be.
-      await verifyFresh(known, onStale, ctx)
-      return known
-    }
+    // Each time: where one middleware is content, the next need not be.
+    if (known !== undefined) return proceed(verifyFresh(known, onStale, ctx), () => known)
     const credentials = readCredentials(ctx.req, names)
     if (credentials === undefined) return undefined
     if (accessCookie !== undefined) assertOwnPage?.(ctx)
     assertTransport(ctx, cookie)
-    const auth = await verify(credentials, onStale)
-    verified.set(ctx.req, auth)
-    return auth
+    return proceed(verify(credentials, onStale), (auth) => {
+      verified.set(ctx.req, auth)
+      return auth
+    })
   }
 
   return {
     authenticate,
     peek: (ctx) => verified.get(ctx.req),
-    replace(ctx, auth) {
-      if (auth === undefined) verified.delete(ctx.req)
-      else verified.set(ctx.req, auth)
-    },
+    replace: (ctx, auth) => verified.set(ctx.req, auth),
   }
 }
 
@@ -110,11 +115,11 @@ export function createAuthenticator(options: {
   const { revocations } = options
   const requests = createRequestVerifier({
     ...options,
-    async verify(credentials, policy) {
-      const auth = await options.verifier.verify(credentials)
-      revocations.assertFresh(policy)
-      return auth
-    },
+    verify: (credentials, policy) =>
+      proceed(options.verifier.verify(credentials), (auth) => {
+        revocations.assertFresh(policy)
+        return auth
+      }),
     verifyFresh: (_auth, policy) => revocations.assertFresh(policy),
     assertOwnPage: (ctx) => assertSameSite(ctx, options.rule),
   })
@@ -122,9 +127,8 @@ export function createAuthenticator(options: {
   async function demand(ctx: Context): Promise<Auth> {
     const known = requests.peek(ctx)
     // The request may be a slow one, and its session over by now.
-    if (known !== undefined && revocations.isListed({ ...known.claims, kid: known.kid })) {
-      const { sub, sid, jti } = known
-      throw new SessionError('ERR_TOKEN_REVOKED', { subject: { sub, sid, jti } })
+    if (known !== undefined && revocations.isListed(toRevocable(known))) {
+      throw new SessionError('ERR_TOKEN_REVOKED', { subject: toSubject(known) })
     }
     const auth = await requests.authenticate(ctx)
     if (auth === undefined) throw new SessionError('ERR_CREDENTIALS_MISSING')
@@ -157,19 +161,33 @@ export function createProtect<Claims extends object>(options: {
     const demands = resolveDemands(settings)
     const onStale = settings.onStale === undefined ? undefined : resolveStalePolicy(settings.onStale, canIntrospect)
 
-    return async function protect(ctx, next) {
-      if (optional && isOwnPath(readPath(ctx))) return next()
-      let auth: Auth | undefined
+    function admit(ctx: Context, auth: Auth | undefined): void {
+      if (auth === undefined && !optional) throw new SessionError('ERR_CREDENTIALS_MISSING')
+      if (auth !== undefined) assertDemands(auth, demands, clock())
+      // The cast is the application's promise, made by the type parameter: its own tokens carry its own claims. With
+      // `optional` the overload above says that there may be none.
+      ctx.state['auth'] = auth as Auth<Claims>
+    }
+
+    async function protectLater(ctx: Context, next: Next, found: Promise<Auth | undefined>): Promise<unknown> {
       try {
-        auth = await authenticator.authenticate(ctx, onStale)
-        if (auth === undefined && !optional) throw new SessionError('ERR_CREDENTIALS_MISSING')
-        if (auth !== undefined) assertDemands(auth, demands, clock())
+        admit(ctx, await found)
       } catch (thrown) {
         return refusals.answer(ctx, thrown, demands)
       }
-      // The cast is the application's promise, made by the type parameter: its own tokens carry its own claims. With
-      // `optional` the overload above says that there may be none.
-      ctx.state.auth = auth as Auth<Claims>
+      return next()
+    }
+
+    return function protect(ctx, next) {
+      if (optional && isOwnPath(readPath(ctx))) return next()
+      try {
+        const found = authenticator.authenticate(ctx, onStale)
+        if (found instanceof Promise) return protectLater(ctx, next, found)
+        admit(ctx, found)
+      } catch (thrown) {
+        return refusals.answer(ctx, thrown, demands)
+      }
+      // Not within `try`: what handlers throw is theirs.
       return next()
     }
   }

@@ -2,7 +2,7 @@
 
 import type { Middleware } from 'koa'
 
-import type { Auth } from '../verifier.ts'
+import type { Auth } from '../auth.ts'
 import type { ServiceAuth, ServiceVerifier } from '../service/service.ts'
 import { type Authenticator, createProtect, createRequestVerifier, type ProtectOptions } from './protect.ts'
 import { readCredentials } from './credentials.ts'

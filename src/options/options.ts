@@ -24,6 +24,7 @@ import {
   resolveAudience,
   resolveClearSiteData,
   resolveIssuer,
+  resolveMaxCached,
   resolveOrigins,
   resolvePrefix,
   resolveStalePolicy,
@@ -74,6 +75,8 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
     readonly maxLifetime?: Duration
     /** The longest token that is issued, in bytes; twice that is still verified. @default 4096, or what fits a cookie */
     readonly maxBytes?: number
+    /** How many tokens are remembered once their signature is verified; 0 for none. @default 10_000 */
+    readonly maxCached?: number
     /**
      * Encrypts access tokens and tickets, after they are signed; then none that is only signed is believed. Delegated
      * tokens are for others and stay readable. @default none: whoever holds a token can read its claims
@@ -161,6 +164,7 @@ export interface Settings {
   readonly requiredClaims: readonly string[]
   /** The longest token that is issued. */
   readonly maxBytes: number
+  readonly maxCached: number
   readonly encryption: EncryptionKeys | undefined
   readonly limits: SessionLimits
   readonly rememberedLimits: SessionLimits
@@ -198,7 +202,7 @@ const KNOWN = {
     ...['cookie', 'origins', 'onSidejack', 'limiter', 'clearSiteData', 'hsts', 'clockTolerance', 'clock'],
     ...['refreshToken', 'reauthorize', 'maxStaleness', 'onStale', 'clients'],
   ],
-  accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes', 'encryption'],
+  accessToken: ['transport', 'lifetime', 'maxLifetime', 'maxBytes', 'maxCached', 'encryption'],
   refreshToken: ['transport', 'grace'],
   session: ['absolute', 'idle', 'remembered', 'max', 'onMax'],
   remembered: ['absolute', 'idle'],
@@ -252,6 +256,7 @@ export function resolveOptions(options: SessionKitOptions): Settings {
       integer(maxBytes, 'accessToken.maxBytes', 512, 8192),
       isCookie ? roomOf(accessCookie) : Infinity,
     ),
+    maxCached: resolveMaxCached(accessToken.maxCached, 'accessToken.maxCached'),
     encryption: resolveEncryption(accessToken.encryption, isKeyRotation(options.keys) ? undefined : options.keys),
     limits: resolveLimits(session, 'session', { absolute: '8h', idle: '30m' }, life),
     rememberedLimits: resolveLimits(remembered, 'session.remembered', { absolute: '30d', idle: '7d' }, life),

@@ -5,7 +5,7 @@ import { describe } from '../describe.ts'
 import { describeUrl } from '../fetch-json.ts'
 import { type Duration, parseDuration, type Seconds } from '../time.ts'
 import { isText, MAX_AUDIENCES } from '../token/claims.ts'
-import { assertKnown, isLoopback, oneOf } from './checks.ts'
+import { assertKnown, integer, isLoopback, oneOf } from './checks.ts'
 
 /** The longest duration that makes sense for what has to be fresh. */
 export const DAY: Seconds = 86_400
@@ -23,6 +23,11 @@ export function resolveStalePolicy(value: StaleOption, canIntrospect: boolean): 
   }
   assertKnown(value, 'onStale', ['openFor'])
   return { openFor: parseDuration(value.openFor, 'onStale.openFor', { max: DAY }) }
+}
+
+/** How many verified tokens are remembered. @throws TypeError */
+export function resolveMaxCached(value: number | undefined, name: string): number {
+  return integer(value ?? 10_000, name, 0, 1_000_000)
 }
 
 export function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {

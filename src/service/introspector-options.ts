@@ -15,7 +15,7 @@ import { resolveVerifierOptions, type Trust, type VerifierOptions, type Verifier
 /** What an introspector is made of. */
 export interface IntrospectorOptions extends Omit<
   VerifierOptions,
-  'issuers' | 'keys' | 'algorithms' | 'jwks' | 'introspector'
+  'issuers' | 'keys' | 'algorithms' | 'jwks' | 'introspector' | 'maxCached'
 > {
   readonly issuer: string
   readonly audience: string | readonly string[]
@@ -50,7 +50,7 @@ export interface IntrospectorSettings extends VerifierSettings {
  * @throws TypeError for the first one that is wrong
  */
 export async function resolveIntrospectorOptions(options: IntrospectorOptions): Promise<IntrospectorSettings> {
-  for (const name of ['issuers', 'keys', 'algorithms', 'jwks', 'introspector']) {
+  for (const name of ['issuers', 'keys', 'algorithms', 'jwks', 'introspector', 'maxCached']) {
     if (name in Object(options)) throw new TypeError(`${name}: expected none, since the issuer verifies, got one`)
   }
   const { endpoint, client, cache = {}, timeout = '5s', ...common } = options

@@ -1,6 +1,7 @@
 // createIntrospector(): verification for services that may not decide by themselves. They ask the issuer, keep the answer
 // for a short while, and check the rest on each request: time, fingerprint, and what the revocation feed says. RFC 7662.
 
+import { type Auth, toAuth } from '../auth.ts'
 import { type ErrorCode, isSessionError, SessionError } from '../errors.ts'
 import { createEvents } from '../events.ts'
 import { describeFailure, fetchJson } from '../fetch-json.ts'
@@ -9,8 +10,8 @@ import { assertClaims } from '../token/claims.ts'
 import type { JsonObject } from '../token/json.ts'
 import { parseToken } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
-import { assertAdmitted, assertBound, type Auth, type Credentials, toAuth } from '../verifier.ts'
-import { createAnswers, digestToken } from './answers.ts'
+import { createTokenCache, digestToken } from '../token-cache.ts'
+import { assertAdmitted, assertBound, type Credentials } from '../verifier.ts'
 import { createBreaker } from './breaker.ts'
 import { authenticateClient } from './client.ts'
 import { discover } from './discovery.ts'
@@ -59,8 +60,9 @@ export async function createIntrospector<Claims extends object = Record<string, 
   const feed = await openFeed(trust, { ...settings, outbox })
   const rules = { ...settings, ...trust, revocations: feed, clock: steadyClock }
   const ask = createQuestion(settings)
-  const active = createAnswers<Auth>(steadyClock, cache.max)
-  const inactive = createAnswers<ErrorCode>(steadyClock, cache.max)
+  // Apart, so that a flood of bad tokens cannot push out the good ones.
+  const active = createTokenCache<Auth>(steadyClock, cache.max)
+  const inactive = createTokenCache<ErrorCode>(steadyClock, cache.max)
   const pending = new Map<string, Promise<Auth>>()
 
   async function introspect(token: string): Promise<Auth> {

@@ -8,7 +8,14 @@ import type { KeySet } from '../keys/key-set.ts'
 import { resolveEncryption } from '../options/encryption.ts'
 import { assertKnown, boolean, integer, oneOf } from '../options/checks.ts'
 import { assertName, isDomain } from '../options/cookie.ts'
-import { DAY, parseOrigin, resolveAudience, resolveStalePolicy, type StaleOption } from '../options/values.ts'
+import {
+  DAY,
+  parseOrigin,
+  resolveAudience,
+  resolveMaxCached,
+  resolveStalePolicy,
+  type StaleOption,
+} from '../options/values.ts'
 import type { Store } from '../store/store.ts'
 import { describe, describeKind } from '../describe.ts'
 import { type Clock, createSteadyClock, type Duration, parseDuration, type Seconds } from '../time.ts'
@@ -72,6 +79,8 @@ export interface VerifierOptions extends Partial<TrustOptions> {
   }
   /** The longest token that is looked into, in bytes. @default 8192 */
   readonly maxBytes?: number
+  /** How many tokens are remembered once their signature is verified, of each issuer; 0 for none. @default 10_000 */
+  readonly maxCached?: number
   /** What decrypts tokens; then none that is only signed is believed. @default none: tokens are signed only */
   readonly encryption?: EncryptionKeys
   /** How long after `exp` a token still passes, at most five minutes. @default 0 */
@@ -107,6 +116,7 @@ export interface VerifierSettings extends ServiceSettings {
   readonly issuers: readonly Trust[]
   readonly jwks: Readonly<Record<'maxAge' | 'staleIfError' | 'cooldown' | 'timeout', Seconds>>
   readonly maxBytes: number
+  readonly maxCached: number
   readonly encryption: EncryptionKeys | undefined
   readonly introspector: ServiceVerifier | undefined
   readonly clockTolerance: Seconds
@@ -122,7 +132,7 @@ const TRUST = [
 ] as const
 const COMMON = [
   ...['issuers', 'origin', 'cookie', 'jwks', 'maxBytes', 'clockTolerance', 'maxStaleness', 'onStale', 'fetch', 'clock'],
-  ...['encryption', 'introspector'],
+  ...['encryption', 'introspector', 'maxCached'],
 ] as const
 const ASYMMETRIC = (Object.keys(ALGORITHMS) as Algorithm[]).filter((name) => !isSymmetric(name)) // its keys are these
 
@@ -162,6 +172,7 @@ export function resolveVerifierOptions(options: VerifierOptions): VerifierSettin
       timeout: parseDuration(timeout, 'jwks.timeout', { max: 60 }),
     },
     maxBytes: integer(maxBytes, 'maxBytes', 512, 65_536),
+    maxCached: resolveMaxCached(options.maxCached, 'maxCached'),
     encryption: resolveEncryption(options.encryption),
     clockTolerance: parseDuration(clockTolerance, 'clockTolerance', { min: 0, max: 300 }),
     maxStaleness: parseDuration(maxStaleness, 'maxStaleness', { min: 2, max: DAY }),

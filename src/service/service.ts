@@ -3,7 +3,8 @@
 import type { SessionEventSource, RequestInfo } from '../events.ts'
 import type { StalePolicy } from '../revocation.ts'
 import type { Clock } from '../time.ts'
-import type { Auth, Credentials } from '../verifier.ts'
+import type { Auth } from '../auth.ts'
+import type { Credentials } from '../verifier.ts'
 
 /** Who is calling a service. Not every issuer has sessions, so there may be no `sid`. */
 export interface ServiceAuth<Claims extends object = Record<string, unknown>> extends Omit<Auth<Claims>, 'sid'> {

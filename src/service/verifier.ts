@@ -8,6 +8,7 @@ import { createOutbox } from '../outbox.ts'
 import { createDecrypt } from '../token/encrypt.ts'
 import { parseToken } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
+import { createTokenCache } from '../token-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../verifier.ts'
 import { discover, MetadataError } from './discovery.ts'
 import { type Feed, openFeed } from './feed.ts'
@@ -48,7 +49,7 @@ export async function createVerifier<Claims extends object = Record<string, unkn
   options: VerifierOptions,
 ): Promise<ServiceVerifier<Claims>> {
   const settings = resolveVerifierOptions(options)
-  const { realm, cookie, onStale, canIntrospect, clock, encryption, introspector } = settings
+  const { realm, cookie, onStale, canIntrospect, clock, steadyClock, encryption, introspector } = settings
   const decrypt = encryption && createDecrypt(encryption)
   const events = createEvents(clock)
   const outbox = createOutbox(clock)
@@ -65,19 +66,22 @@ export async function createVerifier<Claims extends object = Record<string, unkn
     throw error
   }
   const [only] = trusted.size === 1 ? trusted.values() : []
+  const form = { ...settings, typ: ACCESS_TOKEN_TYPE }
+  // Whose each token is that was verified before.
+  const chosen = createTokenCache<Trusted>(steadyClock, only === undefined ? settings.maxCached : 0)
 
   async function createTrusted(trust: Trust, keys: KeySource): Promise<Trusted> {
     const revocations = await openFeed(trust, { ...settings, outbox })
-    const checks = { ...settings, clock: settings.steadyClock, ...trust, keys, revocations, typ: ACCESS_TOKEN_TYPE }
+    const checks = { ...settings, clock: steadyClock, ...trust, decrypt, keys, revocations, typ: ACCESS_TOKEN_TYPE }
     return { verifier: createTokenVerifier(checks), revocations }
   }
 
   /** By the claim that nothing vouches for yet: the keys that are tried are those of exactly that issuer. */
-  function choose(token: string): Trusted {
-    const { iss } = parseToken(token, { ...settings, typ: ACCESS_TOKEN_TYPE }).payload
-    const chosen = typeof iss === 'string' ? trusted.get(iss) : undefined
-    if (chosen === undefined) throw new SessionError('ERR_TOKEN_ISSUER')
-    return chosen
+  async function choose(token: string): Promise<Trusted> {
+    const { iss } = parseToken((await decrypt?.(token, form)) ?? token, form).payload
+    const named = typeof iss === 'string' ? trusted.get(iss) : undefined
+    if (named === undefined) throw new SessionError('ERR_TOKEN_ISSUER')
+    return named
   }
 
   async function close(): Promise<void> {
@@ -88,10 +92,11 @@ export async function createVerifier<Claims extends object = Record<string, unkn
   return Object.freeze({
     settings: Object.freeze({ realm, cookie, onStale, canIntrospect, clock }),
     async verify(credentials, policy = onStale) {
-      // Before anything else: the issuer is named inside.
-      const token = await (decrypt?.(credentials.token, { ...settings, typ: ACCESS_TOKEN_TYPE }) ?? credentials.token)
-      const { verifier, revocations } = only ?? choose(token)
-      const auth = await verifier.verify({ ...credentials, token })
+      const known = only ?? chosen.get(credentials.token)
+      const owner = known ?? (await choose(credentials.token))
+      const { verifier, revocations } = owner
+      const auth = await verifier.verify(credentials)
+      if (known === undefined) chosen.set(credentials.token, owner, auth.exp * 1000)
       // Verified here all the same: the issuer is only asked what this process has not heard.
       if (policy === 'introspect' && isStale(revocations)) await introspector?.verify(credentials, 'reject')
       else revocations.assertFresh(policy)

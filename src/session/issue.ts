@@ -14,7 +14,7 @@ import { type ClaimRules, findTimeFault, pickOwnClaims, type TokenClaims } from 
 import { encryptToken } from '../token/encrypt.ts'
 import type { TokenForm } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE, type SignedToken, signToken, TICKET_TYPE } from '../token/sign.ts'
-import { type Auth, toSubject } from '../verifier.ts'
+import { type Auth, toSubject } from '../auth.ts'
 import type { Generation, Grant } from './record.ts'
 
 /** What a session's token says beside the grant. */

@@ -121,7 +121,7 @@ for (const [what, claims, header] of FAULTS) {
       maxLifetime: 86_400,
       requiredClaims: ['sid'],
     })
-    const error = await t.throwsAsync(verifier.verify({ token, fingerprints: [fingerprint] }))
+    const error = await t.throwsAsync(async () => verifier.verify({ token, fingerprints: [fingerprint] }))
     const file = `cookie-${what.replaceAll(' ', '-')}`
     await writeFile(join(cwd, file), fingerprint)
     const report = await inspect(token, '--issuer', ISSUER, '--jwks', 'jwks.json', '--cookie', file)

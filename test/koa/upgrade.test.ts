@@ -22,7 +22,7 @@ import {
   toLogin,
 } from '../helpers/app.ts'
 import { createLiveSessions } from '../../src/live.ts'
-import { toAuth } from '../../src/verifier.ts'
+import { toAuth } from '../../src/auth.ts'
 import { openFaultyApp } from '../helpers/faulty.ts'
 import { COOKIE_NAME } from '../helpers/forge.ts'
 import { heldStore } from '../helpers/held-store.ts'

@@ -45,10 +45,12 @@ async function verify(
     requiredClaims: ['sid'],
   })
   const fingerprints = fingerprint === undefined ? [] : [fingerprint]
-  return verifier.verify({ token, fingerprints }).then(
-    () => 'ok',
-    (error: unknown) => (isSessionError(error) ? error.code : String(error)),
-  )
+  try {
+    await verifier.verify({ token, fingerprints })
+    return 'ok'
+  } catch (error) {
+    return isSessionError(error) ? error.code : String(error)
+  }
 }
 
 for (const algorithm of Object.keys(ALGORITHMS) as Algorithm[]) {

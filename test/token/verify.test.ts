@@ -74,9 +74,9 @@ async function createUnit(overrides: Partial<TokenVerifierOptions> = {}): Promis
   })
 }
 
-async function codeOf(promise: Promise<unknown>): Promise<string> {
+async function codeOf(verified: unknown): Promise<string> {
   try {
-    await promise
+    await verified
     return 'passed'
   } catch (error) {
     return isSessionError(error) ? error.code : String(error)
