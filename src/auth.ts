@@ -40,7 +40,7 @@ export function toAuth(claims: TokenClaims, kid: string): Auth {
 
 /** What the revocation list knows the token by. */
 export function toRevocable({ sub, sid, jti, kid, exp, claims: { iss, iat, iat_ms } }: Auth): RevocableToken {
-  return { iss, jti, sid, sub, kid, iat, ...(iat_ms !== undefined && { iat_ms }), exp }
+  return { iss, jti, sid, sub, kid, iat, iat_ms, exp }
 }
 
 /** The identifiers of a session, for errors. */

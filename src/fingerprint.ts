@@ -66,6 +66,7 @@ export function digestFingerprint(value: string, format: FingerprintFormat): str
 /** The values in a cookie, the newest first; none when anything about it is not as it was set. */
 export function splitFingerprints(cookie: string, format: FingerprintFormat): readonly string[] {
   const { value } = FINGERPRINT_FORMATS[format]
+  if (value.test(cookie)) return [cookie]
   const values = cookie.split(SEPARATOR, MAX_FINGERPRINTS + 1)
   return values.length <= MAX_FINGERPRINTS && values.every((one) => value.test(one)) ? values : []
 }

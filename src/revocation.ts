@@ -28,7 +28,7 @@ export interface RevocableToken {
   readonly sub: string
   readonly kid: string
   readonly iat: Seconds
-  readonly iat_ms?: Milliseconds
+  readonly iat_ms?: Milliseconds | undefined
   readonly exp: Seconds
 }
 

@@ -73,7 +73,7 @@ export function createTokenCache<T>(clock: Clock, max: number): TokenCache<T> {
   }
 }
 
-/** What stands for a token where the token itself should not be kept. */
+/** What stands for a token where the token itself should not be kept: its SHA-256, a character for each byte. */
 export function digestToken(token: string): string {
-  return hash('sha256', token, 'base64url')
+  return hash('sha256', token, 'binary')
 }

@@ -8,7 +8,7 @@ import type { Credentials } from '../verifier.ts'
 import { readCookies } from './cookies.ts'
 
 const SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
-const BEARER = /^bearer +([\w.~+/-]+=*)$/i
+const BEARER = /^bearer +/i
 const QUERY_TOKEN = /[?&]access_token=/
 
 /** Where a request's credentials are. */
@@ -22,8 +22,8 @@ export interface CredentialCookies {
  * Reads the credentials.
  *
  * @returns undefined when there is no token; a cookie alone is nothing
- * @throws SessionError with ERR_CREDENTIALS_AMBIGUOUS for two tokens, ERR_TOKEN_MALFORMED for what follows `Bearer` and
- *   is none, ERR_COOKIE_MALFORMED
+ * @throws SessionError with ERR_CREDENTIALS_AMBIGUOUS for two tokens, ERR_TOKEN_MALFORMED where none follows `Bearer`,
+ *   ERR_COOKIE_MALFORMED
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-2
  */
 export function readCredentials(request: IncomingMessage, names: CredentialCookies): Credentials | undefined {
@@ -33,8 +33,10 @@ export function readCredentials(request: IncomingMessage, names: CredentialCooki
   if (authorization === undefined || !SCHEME.test(authorization)) return undefined
   // A token in the URL is never read; beside one in the header it makes two (RFC 6750 section 2).
   if (QUERY_TOKEN.test(String(request.url))) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
-  const token = BEARER.exec(authorization)?.[1]
-  if (token === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
+  const [start] = BEARER.exec(authorization) ?? []
+  if (start === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
+  // Whoever looks into it sees whether it is one.
+  const token = authorization.slice(start.length)
   return { token, fingerprints: readCookies(request, names.fingerprint) }
 }
 

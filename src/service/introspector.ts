@@ -27,6 +27,8 @@ import type { ServiceAuth, ServiceVerifier } from './service.ts'
 const MAX_BYTES = 64 * 1024
 /** How many tokens may be asked about at the same time. */
 const MAX_PENDING = 256
+/** What a token may be written with (RFC 6750 section 2.1). */
+const B64TOKEN = /^[\w.~+/-]+=*$/
 /** A token that says itself what it is. Others are the issuer's secret. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
@@ -80,6 +82,7 @@ export async function createIntrospector<Claims extends object = Record<string, 
 
   /** What the token says itself, if it is one that does: nobody is asked about what cannot be ours. */
   function readToken(token: string): JsonObject | undefined {
+    if (!B64TOKEN.test(token)) throw new SessionError('ERR_TOKEN_MALFORMED')
     if (!COMPACT_JWS.test(token)) return undefined
     const { payload } = parseToken(token, { maxBytes, typ: ACCESS_TOKEN_TYPE })
     // Nor is another issuer's token shown to this one.
