@@ -150,6 +150,11 @@ const ROWS: readonly Row[] = [
   { name: 'accessToken', except: isObject, values: ['15m', 900, [], [1]] },
   { name: 'accessToken.lifetime', except: isPositive, values: [...BAD_DURATIONS, 0, '0s', '61m', '2h', 3601] },
   { name: 'accessToken.maxLifetime', except: isPositive, values: [...BAD_DURATIONS, 0, '25h', '2d', 86_401] },
+  {
+    name: 'accessToken.maxCached',
+    except: (value) => value === 0 || value === 1,
+    values: [-1, 1.5, 1_000_001, Number.NaN, Infinity, '100', null],
+  },
   { name: 'accessToken.maxBytes', values: [511, 8193, 4096.5, -4096, Infinity, '4096', '4kb'] },
   { name: 'session', except: isObject, values: ['8h', 28_800, [], [1]] },
   { name: 'session.absolute', except: isPositive, values: [...BAD_DURATIONS, 0, '401d', '2 years'] },
@@ -443,6 +448,7 @@ test('every good value is accepted', async (t) => {
     ...['/auth', '/a/b', '/v1.0/a_b~c-d', '/.well-known'].map((prefix) => ({ prefix })),
     ...['1s', 1, '1h', '15 minutes', 3600].map((lifetime) => ({ accessToken: { lifetime } })),
     ...[512, 8192].map((maxBytes) => ({ accessToken: { maxBytes } })),
+    ...[0, 1, 1_000_000].map((maxCached) => ({ accessToken: { maxCached } })),
     ...[{ lifetime: '24h', maxLifetime: '24h' }, { maxLifetime: 900 }].map((accessToken) => ({ accessToken })),
     ...[1, '1s', '400d', '400 days'].map((absolute) => ({ session: { absolute } })),
     ...['15m', 900, '30m', '8h', 28_800].map((idle) => ({ session: { idle } })),
@@ -494,7 +500,7 @@ const FULL = {
   store: memoryStore(),
   authenticate: () => null,
   prefix: '/auth',
-  accessToken: { lifetime: '15m', maxLifetime: '1h', maxBytes: 4096 },
+  accessToken: { lifetime: '15m', maxLifetime: '1h', maxBytes: 4096, maxCached: 10_000 },
   reauthorize: () => ({}),
   refreshToken: { transport: 'cookie', grace: '10s' },
   session: {
