@@ -2,7 +2,7 @@
 // proves that a token is of this session at all; and the part that each refresh replaces. Only hashes of both are kept.
 // RFC 9700 section 4.14.2.
 
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash as digest, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** The parts of a refresh token. */
 export interface RefreshToken {
@@ -47,7 +47,7 @@ export function deriveRefreshToken(token: RefreshToken, nonce: string): RefreshT
 
 /** What is kept of a secret: 128 random bits or more need no slow hash. */
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url')
+  return digest('sha256', secret, 'base64url')
 }
 
 /** Whether the secret is the one of the hash. Takes the same time wherever they differ. */

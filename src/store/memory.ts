@@ -27,15 +27,18 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   const listeners = new Set<(record: NewRecord) => void>()
   let writes = 0
 
-  function read(kind: StoreKind, key: string): StoreRecord | undefined {
+  /** The record itself, to look at. */
+  function find(kind: StoreKind, key: string): StoreRecord | undefined {
     const record = tables[kind].get(key)
-    return record !== undefined && record.expires > clock() ? structuredClone(record) : undefined
+    return record !== undefined && record.expires > clock() ? record : undefined
   }
+
+  // A copy both ways: a caller who changes what it wrote or read changes nothing in here.
+  const read = (kind: StoreKind, key: string): StoreRecord | undefined => structuredClone(find(kind, key))
 
   function write(kind: StoreKind, record: NewRecord): void {
     writes += 1
     if (writes % SWEEP_EVERY === 0) sweep()
-    // A copy both ways: a caller who changes what it wrote or read changes nothing in here.
     const stored = { ...structuredClone(record), version: writes }
     tables[kind].set(record.key, stored)
     if (kind === 'revocation') for (const listener of listeners) listener(structuredClone(stored))
@@ -52,17 +55,17 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
     get: async (kind, key) => read(kind, key),
     set: async (kind, record) => write(kind, record),
     async add(kind, record) {
-      if (read(kind, record.key) !== undefined) return false
+      if (find(kind, record.key) !== undefined) return false
       write(kind, record)
       return true
     },
     async swap(kind, record) {
-      if (read(kind, record.key)?.version !== record.version) return false
+      if (find(kind, record.key)?.version !== record.version) return false
       write(kind, record)
       return true
     },
     async delete(kind, key) {
-      const existed = read(kind, key) !== undefined
+      const existed = find(kind, key) !== undefined
       tables[kind].delete(key)
       return existed
     },
