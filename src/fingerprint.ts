@@ -2,7 +2,9 @@
 // value; until the tokens of the replaced ones have expired, the cookie carries those as well.
 // OWASP JSON Web Token Cheat Sheet, "Token Sidejacking", as of 4 July 2026 (removed on 1 August 2026).
 
-import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+
+import { drawText } from './random.ts'
 
 /** How value and digest are written. `'owasp'` is the cheat sheet's sample to the letter. */
 export type FingerprintFormat = 'base64url' | 'owasp'
@@ -47,20 +49,20 @@ const SEPARATOR = '~'
 /** Draws a new value from the system's random source: 256 bits, in the OWASP format 400. */
 export function drawFingerprint(format: FingerprintFormat): string {
   const { bytes, encoding } = FINGERPRINT_FORMATS[format]
-  return write(randomBytes(bytes), encoding)
+  return spell(drawText(bytes, encoding), encoding)
 }
 
 /** The value that follows this one. Whoever presents the same value for the same nonce gets the same successor. */
 export function deriveFingerprint(value: string, nonce: string, format: FingerprintFormat): string {
   const { bytes, encoding } = FINGERPRINT_FORMATS[format]
-  return write(createHmac('sha512', value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes), encoding)
+  const derived = createHmac('sha512', value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes)
+  return spell(derived.toString(encoding), encoding)
 }
 
 /** The digest of a value, which is ASCII, as the claim carries it. */
 export function digestFingerprint(value: string, format: FingerprintFormat): string {
   const { encoding } = FINGERPRINT_FORMATS[format]
-  const digest = hash('sha256', value, encoding)
-  return encoding === 'hex' ? digest.toUpperCase() : digest
+  return spell(hash('sha256', value, encoding), encoding)
 }
 
 /** The values in a cookie, the newest first; none when anything about it is not as it was set. */
@@ -97,6 +99,7 @@ export function matchesFingerprint(cookie: string, digest: unknown, format: Fing
   return false
 }
 
-function write(bytes: Buffer, encoding: 'base64url' | 'hex'): string {
-  return encoding === 'hex' ? bytes.toString('hex').toUpperCase() : bytes.toString('base64url')
+/** Hex is upper case, as OWASP's sample has it. */
+function spell(text: string, encoding: FormatRow['encoding']): string {
+  return encoding === 'hex' ? text.toUpperCase() : text
 }

@@ -10,7 +10,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
-  /^(?:errors|events|time|describe|freeze|outbox|proceed|report)\.ts$|^options\/checks\.ts$/,
+  /^(?:errors|events|time|describe|freeze|outbox|proceed|random|report)\.ts$|^options\/checks\.ts$/,
   /^(?:token|keys)\/|^(?:fingerprint|fetch-json)\.ts$|^store\/store\.ts$/,
   /^(?:auth|id|id-table|expiring-ids|expiring-map|revocation|live|token-cache|verifier)\.ts$|^session\//,
   /^store\//,

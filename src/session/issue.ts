@@ -1,13 +1,12 @@
 // Issues tokens about a session: its access tokens, tickets for connections that cannot send headers, and down-scoped
 // tokens for other services.
 
-import { randomBytes } from 'node:crypto'
-
 import { SessionError } from '../errors.ts'
 import { FINGERPRINT_FORMATS, type FingerprintFormat } from '../fingerprint.ts'
 import type { EncryptionKeys } from '../keys/encryption.ts'
 import type { SigningKey } from '../keys/key.ts'
 import type { KeySet } from '../keys/key-set.ts'
+import { drawText } from '../random.ts'
 import type { RevocationList } from '../revocation.ts'
 import { type Clock, type Seconds, toNumericDate } from '../time.ts'
 import { type ClaimRules, findTimeFault, pickOwnClaims, type TokenClaims } from '../token/claims.ts'
@@ -60,7 +59,7 @@ export interface IssuerOptions extends ClaimRules {
 
 /** 128 random bits in 22 characters, for `sid` and `jti`. */
 export function drawIdentifier(): string {
-  return randomBytes(16).toString('base64url')
+  return drawText(16, 'base64url')
 }
 
 /** Makes the issuer of one kit. */

@@ -2,7 +2,9 @@
 // proves that a token is of this session at all; and the part that each refresh replaces. Only hashes of both are kept.
 // RFC 9700 section 4.14.2.
 
-import { createHmac, hash as digest, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash as digest, timingSafeEqual } from 'node:crypto'
+
+import { drawText } from '../random.ts'
 
 /** The parts of a refresh token. */
 export interface RefreshToken {
@@ -34,8 +36,8 @@ export function drawRefreshToken(sid: string): RefreshToken {
   return {
     sid,
     generation: 0,
-    family: randomBytes(16).toString('base64url'),
-    secret: randomBytes(32).toString('base64url'),
+    family: drawText(16, 'base64url'),
+    secret: drawText(32, 'base64url'),
   }
 }
 

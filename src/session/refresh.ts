@@ -3,8 +3,6 @@
 // the grace window, racing tabs and retries after a lost answer alike, is given the same successor; while neither an old
 // token alone nor the store alone yields anything. RFC 9700 section 4.14.2.
 
-import { randomBytes } from 'node:crypto'
-
 import { type ErrorCode, SessionError } from '../errors.ts'
 import {
   deriveFingerprint,
@@ -14,6 +12,7 @@ import {
   MAX_FINGERPRINTS,
   splitFingerprints,
 } from '../fingerprint.ts'
+import { drawText } from '../random.ts'
 import type { RevocationList } from '../revocation.ts'
 import { type Clock, type Milliseconds, type Seconds, toNumericDate } from '../time.ts'
 import type { Issuer } from './issue.ts'
@@ -162,7 +161,7 @@ export function createRefresh(
     // The hook may have taken its time.
     assertNotRevoked(record)
     const now = clock()
-    const nonce = randomBytes(32).toString('base64url')
+    const nonce = drawText(32, 'base64url')
     const next = deriveRefreshToken(token, nonce)
     const live = value.older.filter(({ exp }) => isLive(exp, now))
     const older = isLive(value.current.exp, now) ? [value.current, ...live].map(pickOlder) : live

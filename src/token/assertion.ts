@@ -1,10 +1,9 @@
 // How a client proves to its issuer who it is, with a key of its own: private_key_jwt. RFC 7523 section 3. By jose.
 
-import { randomBytes } from 'node:crypto'
-
 import { CompactSign } from 'jose'
 
 import type { SigningKey } from '../keys/key.ts'
+import { drawText } from '../random.ts'
 import type { Seconds } from '../time.ts'
 
 /** The `client_assertion_type` of a JWT. @see https://www.rfc-editor.org/rfc/rfc7523#section-2.2 */
@@ -17,7 +16,7 @@ export async function signAssertion(
   key: SigningKey,
   { clientId, audience, now }: { readonly clientId: string; readonly audience: string; readonly now: Seconds },
 ): Promise<string> {
-  const jti = randomBytes(16).toString('base64url')
+  const jti = drawText(16, 'base64url')
   const claims = { iss: clientId, sub: clientId, aud: audience, jti, iat: now, exp: now + LIFETIME }
   return new CompactSign(Buffer.from(JSON.stringify(claims)))
     .setProtectedHeader({ alg: key.alg, kid: key.kid })
