@@ -13,7 +13,7 @@ import { type ClaimRules, findTimeFault, pickOwnClaims, type TokenClaims } from 
 import { encryptToken } from '../token/encrypt.ts'
 import type { TokenForm } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE, type SignedToken, signToken, TICKET_TYPE } from '../token/sign.ts'
-import { type Auth, toSubject } from '../auth.ts'
+import { type Auth, toRevocable, toSubject } from '../auth.ts'
 import type { Generation, Grant } from './record.ts'
 
 /** What a session's token says beside the grant. */
@@ -67,6 +67,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
   const { revocations, issuer, clock } = options
   const { claim } = FINGERPRINT_FORMATS[options.format]
   const audience = options.audience.length === 1 ? (options.audience[0] ?? issuer) : options.audience
+  const rules = { ...options, typ: ACCESS_TOKEN_TYPE }
 
   function activeKey(): SigningKey {
     const key = options.keys.active
@@ -107,21 +108,22 @@ export function createIssuer(options: IssuerOptions): Issuer {
       [claim]: fingerprint,
     }
     assertAlive(exp)
-    if (revocations.has({ ...claims, kid: key.kid })) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
-    const rules = { ...options, typ: ACCESS_TOKEN_TYPE }
+    const { jti } = claims
+    const isRevoked = revocations.has({ iss: issuer, jti, sid, sub, kid: key.kid, iat, iat_ms: issued, exp })
+    if (isRevoked) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
     return seal(await signToken(key, claims, custom, rules), rules)
   }
 
   /** The claims of a token that is derived from the session's token. */
   function derive(auth: Auth, to: DerivedToken): TokenClaims {
-    const { sub, sid, kid, claims } = auth
+    const { sub, sid, claims } = auth
     if (to.scope?.split(' ').some((name) => !auth.scope.includes(name))) {
       throw new SessionError('ERR_CLAIMS_INVALID', { detail: 'scope: the session does not have all of it' })
     }
     // The request may be a slow one. What is revoked from here on revokes this token as well, by sid or iat_ms.
     const fault =
       findTimeFault(claims, options, options.steadyClock()) ??
-      (revocations.has({ ...claims, kid }) ? 'ERR_TOKEN_REVOKED' : undefined)
+      (revocations.has(toRevocable(auth)) ? 'ERR_TOKEN_REVOKED' : undefined)
     if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
     const now = clock()
     const iat = toNumericDate(now)
@@ -156,15 +158,14 @@ export function createIssuer(options: IssuerOptions): Issuer {
         // Not longer than the session's token: so long the cookie carries its fingerprint.
         exp: Math.min(derived.exp, auth.exp),
       }
-      const rules = { ...options, audience: [to.audience], typ: TICKET_TYPE }
-      return seal(await signToken(key, claims, pickOwnClaims(auth.claims), rules), rules)
+      const form = { ...rules, audience: [to.audience], typ: TICKET_TYPE }
+      return seal(await signToken(key, claims, pickOwnClaims(auth.claims), form), form)
     },
     async delegated(auth, to) {
       const key = activeKey()
       // RFC 8693 section 4.1: who acts for the subject.
       const claims = { ...derive(auth, to), act: { sub: issuer } }
-      const rules = { ...options, audience: [to.audience], typ: ACCESS_TOKEN_TYPE }
-      return signToken(key, claims, to.claims ?? {}, rules)
+      return signToken(key, claims, to.claims ?? {}, { ...rules, audience: [to.audience] })
     },
   }
 }
