@@ -10,6 +10,7 @@ const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 
 /** From the bottom up: a file imports only from its own layer or from one above its line here. */
 const LAYERS: readonly RegExp[] = [
+  /^client\//,
   /^(?:errors|events|time|describe|freeze|outbox|proceed|random|report)\.ts$|^options\/checks\.ts$/,
   /^(?:token|keys)\/|^(?:fingerprint|fetch-json)\.ts$|^store\/store\.ts$/,
   /^(?:auth|id|id-table|expiring-ids|expiring-map|revocation|live|token-cache|verifier)\.ts$|^session\//,
@@ -64,6 +65,19 @@ test('imports point downwards', (t) => {
   t.deepEqual(wrong, [])
 })
 
+const isClient = (file: string): boolean => file.startsWith('client/')
+
+test('the browser half imports nothing but itself, and nothing else imports it', (t) => {
+  const crossing = files.flatMap((file) =>
+    importsOf(file)
+      .map((from) => (from.startsWith('.') ? relative(SRC, join(SRC, dirname(file), from)) : from))
+      .filter((target) => isClient(target) !== isClient(file) && (isClient(target) || isClient(file)))
+      .map((target) => `${file} → ${target}`),
+  )
+  t.true(files.filter(isClient).length > 5)
+  t.deepEqual(crossing, [])
+})
+
 test('each package is imported only where it belongs', (t) => {
   const wrong = files.flatMap((file) =>
     importsOf(file)
@@ -98,7 +112,7 @@ test('what tests use loads neither the main entry nor any runner', (t) => {
 })
 
 test('only the entries re-export, and nothing is exported by default', (t) => {
-  t.deepEqual(files.filter(isBarrel).toSorted(), ['index.ts', 'service.ts', 'testing.ts'])
+  t.deepEqual(files.filter(isBarrel).toSorted(), ['client/index.ts', 'index.ts', 'service.ts', 'testing.ts'])
 })
 
 function isBarrel(file: string): boolean {
