@@ -1,14 +1,15 @@
 // The browser half: keeps the token in a closure, replaces it in time, and agrees with the other tabs. The server alone
 // decides who is signed in; here is only remembered what it said.
 
-import { toError, isTokenResponse, post, readTokenResponse } from './routes.ts'
+import type { ClientError } from './errors.ts'
 import { createFetch } from './fetch.ts'
+import { LINGER_MS, LOOK_EVERY_MS, MAX_BACKOFF, OTHERS_TURN_MS, PULL_MS } from './limits.ts'
 import { steadyClock, wallClock } from './natives.ts'
 import { type ClientOptions, resolveOptions } from './options.ts'
-import { createStore, type Held, secondsLeft, type Session } from './session.ts'
-import { createTabs } from './tabs.ts'
-import { createTurns } from './turns.ts'
-import { ClientError } from './errors.ts'
+import { isHeld, post } from './routes.ts'
+import { createStore, type Held, secondsLeft, type Session, type Store } from './session.ts'
+import { createTabs, type Message } from './tabs.ts'
+import { pause, takeTurn } from './turns.ts'
 
 /** A session in the browser. */
 export interface Client {
@@ -45,26 +46,22 @@ export interface Client {
   close(): void
 }
 
-const LOOK_EVERY_MS = 60_000
-const OTHERS_TURN_MS = 5000
-const SHARE = 1 / 4
-
 /**
  * Makes the client of one page.
  *
  * @throws TypeError for a wrong option
  */
 export function createClient(options: ClientOptions = {}): Client {
-  const settings = resolveOptions(options)
-  const { base } = settings
+  const { base, origins, refreshAhead } = resolveOptions(options)
   const name = `koa-holdfast:${base}`
   const store = createStore()
-  const tabs = createTabs(name, { in: onIn, out: onOut, hello: onHello, gift: onGift })
-  const takeTurn = createTurns(name, tabs)
+  const tabs = createTabs(name, { want: onWant, gift: onGift, in: onIn, out: onOut, told: onTold, end: onEnd })
   const listening = new AbortController()
+  /** Whether there is a page, and it is not put aside. */
+  let isActive = false
   /** Counts what makes the answer to an older request worthless. */
   let epoch = 0
-  let aborter = new AbortController()
+  let aborter: AbortController | undefined
   let flight: Promise<Session> | undefined
   /** Whether the server has yet to be told of a logout. */
   let isEnding = false
@@ -72,61 +69,76 @@ export function createClient(options: ClientOptions = {}): Client {
   /** By the steady clock. */
   let notBefore = 0
   let timer: ReturnType<typeof setTimeout> | undefined
-  let delivered: Promise<unknown> = Promise.resolve()
+  /** Whether another tab has a newer token. */
+  let isBehind = false
+  let wake: (() => void) | undefined
 
-  const isClosed = (): boolean => listening.signal.aborted
-  const aheadOf = (held: Held): number => Math.min(settings.refreshAhead, held.lifetime * SHARE)
-  const isOld = (held: Held): boolean => secondsLeft(held) < aheadOf(held)
+  const untilDue = (held: Held): number => secondsLeft(held) - Math.min(refreshAhead, held.lifetime / 4)
 
-  /** Whether something is to be asked of the server, at the next opportunity. */
-  function isDue(): boolean {
-    const { held, session } = store
-    return !isClosed() && (held === undefined ? session.status === 'unknown' : isOld(held))
-  }
+  /** Whether there is something to ask the server for, and it may be asked now. */
+  const isDue = (): boolean =>
+    isActive &&
+    steadyClock() >= notBefore &&
+    (store.held ? untilDue(store.held) < 0 : isEnding || store.held === undefined)
 
-  const mayAsk = (): boolean => steadyClock() >= notBefore
-
-  /** What was asked before no longer counts. */
-  function reset(): void {
+  /** What was asked before does not count any more. */
+  function reset(held: Store['held']): void {
     epoch += 1
     flight = undefined
-    failures = 0
-    notBefore = 0
-    aborter.abort()
-    aborter = new AbortController()
+    failures = notBefore = 0
+    isBehind = false
+    store.set(held)
+    wake?.()
   }
 
-  /** Runs it while no other tab does the like, and until the others have what it brought. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** What the server has handed out here. */
+  function enter(held: Held): void {
+    isEnding = false
+    reset(held)
+    tabs.tell('in', held.sid)
+  }
+
+  /** Nobody is signed in from now on, whatever the server says. */
+  function leave(): void {
+    isEnding = true
+    reset(null)
+    // Else its cookies come after those of the logout.
+    aborter?.abort()
+  }
+
+  /** Does it while no other tab does the like. */
+  function inTurn<T>(work: (isLate: boolean) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      void takeTurn(async () => {
-        await work().then(resolve, reject)
-        await delivered
+      void takeTurn(name, async (isLate) => {
+        await work(isLate).then(resolve, reject)
+        if (store.held) await pause(LINGER_MS)
       })
     })
   }
 
-  async function ask(
-    path: string,
-    signal?: AbortSignal,
-    json?: unknown,
-  ): Promise<{ response: Response; held: () => Promise<Held> }> {
-    // Before the request, so that its way is on the safe side.
-    const times = { wall: wallClock(), steady: steadyClock(), born: wallClock() }
-    const response = await post(`${base}/${path}`, signal, json)
-    return { response, held: async () => ({ ...(await readTokenResponse(response)), ...times }) }
+  /** Settles when another tab has handed over a token, or none does. */
+  function pull(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve
+      setTimeout(resolve, PULL_MS)
+      tabs.tell('want')
+    })
   }
 
-  function share(held: Held): void {
-    delivered = tabs.give(wrap(held))
+  /** The next attempt comes later each time. */
+  function fail(error: ClientError): never {
+    const { retryAfter = Math.min(2 ** failures, MAX_BACKOFF) * (1 - Math.random() / 2) } = error
+    failures += 1
+    notBefore = steadyClock() + retryAfter * 1000
+    throw error
   }
 
   function refresh(): Promise<Session> {
     if (flight) return flight
     const { held } = store
     const began = epoch
-    const mine = inTurn(() => replace(held, began))
-      .then((session) => (began !== epoch && session.status === 'unknown' && !isClosed() ? refresh() : session))
+    const mine = inTurn((isLate) => replace(held, began, isLate))
+      .then((session) => (isActive && store.held === undefined ? refresh() : session))
       .finally(() => {
         if (flight === mine) flight = undefined
         look()
@@ -135,167 +147,142 @@ export function createClient(options: ClientOptions = {}): Client {
     return mine
   }
 
-  async function replace(old: Held | undefined, began: number): Promise<Session> {
+  async function replace(old: Store['held'], began: number, isLate: boolean): Promise<Session> {
+    const isOver = (): unknown => began !== epoch || isEnding || (store.held && store.held !== old)
+    if ((isLate || isBehind) && tabs.hasOthers && !isOver()) await pull()
     // The turn was long in coming: another tab may have brought a token, or the session may have ended.
-    if (began !== epoch || isEnding || isClosed() || (store.held && store.held !== old)) return store.session
-    try {
-      const { response, held } = await ask('refresh', aborter.signal)
-      if (response.status === 401) {
-        if (began === epoch) endHere()
-        return store.session
+    if (isOver() || !isActive) return store.session
+    const { held, error } = await post(`${base}/refresh`, undefined, (aborter = new AbortController()))
+    if (began === epoch) {
+      if (held) enter(held)
+      else if (error.status !== 401) fail(error)
+      else {
+        reset(null)
+        if (old) tabs.tell('end', old.sid)
       }
-      const fresh = await held()
-      if (began !== epoch) return store.session
-      failures = 0
-      notBefore = steadyClock() + 1000
-      store.set(fresh)
-      share(fresh)
-      return store.session
-    } catch (error) {
-      if (began !== epoch) return store.session
-      backOff(error)
-      throw error
     }
+    return store.session
   }
 
-  function endHere(): void {
-    const { held } = store
-    reset()
-    store.set(null)
-    if (held) tabs.tell('out', { sid: held.sid, told: true })
-  }
-
-  function backOff(error: unknown): void {
-    const { retryAfter = Math.min(2 ** failures, 60) * (0.5 + Math.random() / 2) } = error as ClientError
-    failures += 1
-    notBefore = steadyClock() + retryAfter * 1000
-  }
-
-  async function login(credentials: Readonly<Record<string, unknown>>): Promise<Session> {
+  function login(credentials: Readonly<Record<string, unknown>>): Promise<Session> {
     return inTurn(async () => {
-      const { held } = await ask('login', undefined, credentials)
-      const fresh = await held()
-      reset()
-      isEnding = false
-      store.set(fresh)
-      tabs.tell('in', { sid: fresh.sid })
-      share(fresh)
+      const { held, error } = await post(`${base}/login`, credentials)
+      if (!held) throw error
+      enter(held)
       look()
       return store.session
     })
   }
 
-  async function logout(): Promise<void> {
-    reset()
-    isEnding = true
-    store.set(null)
-    tabs.tell('out', { told: false })
-    await end()
+  function logout(): Promise<void> {
+    leave()
+    tabs.tell('out')
+    return end()
   }
 
   /** Tells the server, unless another tab has, or somebody has signed in. */
   function end(): Promise<void> {
     return inTurn(async () => {
       if (!isEnding) return
-      const { response } = await ask('logout')
-      const error = toError(response)
-      if (!response.ok && (error.status >= 500 || error.status === 429)) throw error
+      const { error } = await post(`${base}/logout`)
+      // Done, or nothing there that could be ended.
+      if (![204, 401].includes(error.status)) fail(error)
       isEnding = false
-      tabs.tell('out', { told: true })
-      if (!response.ok && error.status !== 401) throw error
-    })
-      .catch((error: unknown) => {
-        if (isEnding) backOff(error)
-        throw error
-      })
-      .finally(look)
+      tabs.tell('told')
+    }).finally(look)
   }
 
-  function onIn(sid: string | undefined): void {
+  function onIn({ sid }: Message): void {
     isEnding = false
-    if (store.held?.sid === sid) return
-    reset()
-    store.set(undefined)
+    if (store.held?.sid !== sid) reset(undefined)
+    isBehind = true
+    tabs.tell('want')
     look()
   }
 
-  function onOut(sid: string | undefined, told: boolean): void {
-    if (sid !== undefined && sid !== store.held?.sid) return
-    isEnding = !told
-    if (sid === undefined && told) return
-    reset()
-    store.set(null)
+  function onOut(): void {
+    leave()
     notBefore = steadyClock() + OTHERS_TURN_MS
     look()
   }
 
-  function onHello(): { readonly gift: unknown } | { readonly isOut: true } | undefined {
-    if (isEnding) return { isOut: true }
+  function onTold(): void {
+    isEnding = false
+  }
+
+  function onEnd({ sid }: Message): void {
+    if (store.held && store.held.sid === sid) reset(null)
+  }
+
+  function onWant({ from }: Message): void {
     const { held } = store
-    return held && !isOld(held) ? { gift: wrap(held) } : undefined
+    if (isEnding) tabs.tell('out', undefined, from)
+    else if (held && untilDue(held) > 0) void tabs.hand(held, from)
   }
 
   function onGift(gift: unknown): void {
-    if (typeof gift !== 'object' || gift === null || !isTokenResponse(gift)) return
-    const { token, sid, lifetime, wall, born } = gift as unknown as Held
-    const { held, session } = store
-    const isNewer = held?.sid === sid && (born > held.born || held.born > wallClock())
-    const fresh = { token, sid, lifetime, wall, born, steady: steadyClock() }
-    if (!(isNewer || session.status === 'unknown') || isEnding || !(secondsLeft(fresh) > 0)) return
-    store.set(fresh)
+    if (!isHeld(gift)) return
+    const { held } = store
+    // A clock that was set back since makes everything later look older.
+    const isNewer = held?.sid === gift.sid && (gift.wall > held.wall || held.wall > wallClock())
+    const fresh = { ...gift, steady: steadyClock() }
+    if ((isNewer || held === undefined) && secondsLeft(fresh) > 0) reset(fresh)
     look()
   }
 
   /** Does what is due, or comes back when it is. */
   function look(): void {
     clearTimeout(timer)
-    if (isClosed()) return
     const { held } = store
-    const isHidden = globalThis.document?.hidden && held !== undefined
-    const due = isEnding || isDue()
-    if (due && mayAsk() && !isHidden) {
-      void (isEnding ? end() : refresh()).catch(() => {})
-      return
+    // A page that nobody looks at keeps no session alive; what it asks for by itself does.
+    if (!isActive || (held && globalThis.document?.hidden)) return
+    if (isDue()) void (isEnding ? end() : refresh()).catch(() => {})
+    else if (isEnding || held !== null) {
+      const wait = Math.max(notBefore - steadyClock(), held ? untilDue(held) * 1000 : 0)
+      timer = setTimeout(look, Math.min(wait, LOOK_EVERY_MS))
     }
-    const wait = due ? notBefore - steadyClock() : held ? (secondsLeft(held) - aheadOf(held)) * 1000 : LOOK_EVERY_MS
-    timer = setTimeout(look, isHidden ? LOOK_EVERY_MS : Math.min(Math.max(wait, 0), LOOK_EVERY_MS))
   }
 
   function start(): void {
-    tabs.open()
+    isActive = true
+    void tabs.open()
     look()
   }
 
-  function listen(target: EventTarget | undefined, type: string, listener: (event: Event) => void): void {
-    target?.addEventListener(type, listener, { signal: listening.signal })
+  function stop(): void {
+    isActive = false
+    tabs.close()
+    // A page that comes back must not show who was signed in when it left.
+    reset(isEnding ? null : undefined)
   }
 
+  function listen(target: EventTarget, type: string, listener: () => void): void {
+    target.addEventListener(type, listener, { signal: listening.signal })
+  }
+
+  // Nothing to keep where there is no page, as on a server that renders one.
   if (globalThis.location) {
     listen(globalThis, 'online', () => {
       notBefore = 0
       look()
     })
-    listen(globalThis.document, 'visibilitychange', look)
-    // What is kept to come back to must not show who was signed in when it left.
-    listen(globalThis, 'pagehide', (event) => {
-      tabs.close()
-      if (!(event as PageTransitionEvent).persisted) return
-      reset()
-      store.set(isEnding ? null : undefined)
-    })
-    listen(globalThis, 'pageshow', (event) => {
-      if ((event as PageTransitionEvent).persisted) start()
-      else look()
+    listen(globalThis.document ?? globalThis, 'visibilitychange', look)
+    // A page may be kept to come back to.
+    listen(globalThis, 'pagehide', stop)
+    listen(globalThis, 'pageshow', () => {
+      if (!isActive) start()
     })
     start()
   }
 
   return {
     fetch: createFetch({
-      settings,
+      origins,
       store,
-      isDue: () => isDue() && mayAsk(),
-      renew: () => refresh().catch(() => {}),
+      isDue: () => !isEnding && isDue(),
+      async renew() {
+        if (steadyClock() >= notBefore) await refresh().catch(() => {})
+      },
     }),
     login,
     logout,
@@ -307,16 +294,7 @@ export function createClient(options: ClientOptions = {}): Client {
     onChange: store.onChange,
     close() {
       listening.abort()
-      reset()
-      clearTimeout(timer)
-      tabs.close()
-      store.set(undefined)
+      stop()
     },
   }
-}
-
-/** What another tab needs of it. */
-function wrap(held: Held): object {
-  const { token, sid, born } = held
-  return { token, sid, born, lifetime: secondsLeft(held), wall: wallClock() }
 }

@@ -8,24 +8,21 @@ export type ClientErrorCode =
   | 'ERR_RATE_LIMITED'
   /** Refused for another reason (4xx): what was sent, or where it was sent from. */
   | 'ERR_REFUSED'
-  /** The server is not able to answer now (5xx), or what answers is no kit. */
+  /** The server is not able to answer now (5xx). */
   | 'ERR_UNAVAILABLE'
-  /** No answer: the network, or the server, is away. */
+  /** No answer, or none that is a kit's: the network, or the server, is away. */
   | 'ERR_UNREACHABLE'
 
 /** An error of the client. What `fetch` rejects with is never one: that is the browser's own. */
 export class ClientError extends Error {
-  override readonly name = 'ClientError'
-  readonly code: ClientErrorCode
+  declare readonly code: ClientErrorCode
   /** Of the answer; 0 without one. */
-  readonly status: number
+  declare readonly status: number
   /** Seconds to wait, where the answer said. */
-  readonly retryAfter: number | undefined
+  declare readonly retryAfter: number | undefined
 
-  constructor(code: ClientErrorCode, status = 0, retryAfter?: number) {
-    super(`${code} (${status})`)
-    this.code = code
-    this.status = status
-    this.retryAfter = retryAfter
+  constructor(code: ClientErrorCode, status: number, retryAfter?: number) {
+    super(code)
+    Object.assign(this, { name: 'ClientError', code, status, retryAfter })
   }
 }

@@ -1,80 +1,76 @@
 // The drop-in `fetch`: the browser's own, with the token for the origins that may have it, and one more try with a new
 // token where the server says that it was the token (RFC 6750 section 3.1).
 
+import { MARGIN } from './limits.ts'
 import { getHeader, nativeFetch, Request, setHeader } from './natives.ts'
-import type { Settings } from './options.ts'
 import { type Held, secondsLeft, type Store } from './session.ts'
 
-/** Tokens that end sooner than this may end on the way. */
-const MARGIN = 2
+// Browsers have taken the header off redirects to other origins since the time they brought this method. In older ones a
+// request that carries a token is not redirected at all.
+const canRedirect = 'canParse' in URL
 
 export function createFetch(options: {
-  readonly settings: Settings
+  /** Those that get the token. */
+  readonly origins: ReadonlySet<string>
   readonly store: Store
-  /** Whether the token is to be replaced, and may be. */
+  /** Whether the token is to be replaced, and may be now. */
   readonly isDue: () => boolean
   /** Settles when the token has been replaced, or could not be. */
   readonly renew: () => Promise<unknown>
 }): typeof fetch {
-  const { settings, store, isDue, renew } = options
+  const { origins, store, isDue, renew } = options
 
-  function isOwn(url: string): boolean {
-    return url.startsWith('http') && settings.origins.has(new URL(url).origin)
-  }
+  const isOwn = (url: string): boolean => url.startsWith('http') && origins.has(new URL(url).origin)
 
-  async function send(request: Request): Promise<{ readonly response: Response; readonly used: Held | undefined }> {
-    const used = store.held
-    if (used?.token !== undefined) setHeader(request.headers, 'Authorization', `Bearer ${used.token}`)
-    return { response: await nativeFetch(request), used }
-  }
-
-  /** Whether the token was what was wrong, and a new one may help. */
-  function isTokenRefused({ status, headers, url }: Response, used: Held | undefined): boolean {
-    if (status !== 401 || used === undefined || !isOwn(url)) return false
-    const challenge = getHeader(headers, 'WWW-Authenticate') ?? ''
-    // A cookie that holds the token may be gone; then nothing was presented, and nothing is said of it.
-    return /\berror="?invalid_token\b/i.test(challenge) || (used.token === undefined && !/\berror=/i.test(challenge))
-  }
-
-  async function retry(spare: Request, used: Held, refused: Response): Promise<Response> {
-    if (store.held === used) {
-      if (used.isRefused) return refused
-      await until(renew(), spare.signal)
-    }
-    const { held } = store
-    if (held === undefined || held === used) return refused
-    void refused.body?.cancel()
-    const again = await send(spare)
-    // It is not the token's fault, and another one would not help.
-    if (again.used && isTokenRefused(again.response, again.used)) again.used.isRefused = true
-    return again.response
-  }
+  /** Whether the token was what was wrong, so that a new one may help. Not what another origin says after a redirect. */
+  const isRefused = ({ status, headers, url }: Response): boolean =>
+    status === 401 && isOwn(url) && /error="?invalid_token/i.test(getHeader(headers, 'WWW-Authenticate') ?? '')
 
   return async (input, init) => {
-    let request = new Request(input, init)
-    if (!isOwn(request.url) || request.headers.has('Authorization')) return nativeFetch(request)
-    if (init?.credentials === undefined && new URL(request.url).origin !== location.origin) {
-      if (request.credentials !== 'omit') request = new Request(request, { credentials: 'include' })
-    }
-    // A stream can be sent once only.
-    const isOnce = init?.body instanceof ReadableStream
-    const { held } = store
+    const given = new Request(input, init)
+    const { url, credentials, redirect, referrer, referrerPolicy } = given
+    if (!isOwn(url) || given.headers.has('Authorization')) return nativeFetch(given)
+    const isForeign = new URL(url).origin !== globalThis.location?.origin
+    const request = new Request(given, {
+      // What another parameter would reset.
+      ...{ referrer, referrerPolicy },
+      ...(isForeign && !init?.credentials && credentials !== 'omit' && { credentials: 'include' }),
+      ...(!canRedirect && redirect === 'follow' && { redirect: 'error' }),
+    })
+    // A stream can be sent only once.
+    const spare = init?.body instanceof ReadableStream ? undefined : request.clone()
+    let sid = store.held?.sid
+    // What somebody asked for is not done as somebody else.
+    const pick = (): Held | undefined =>
+      store.held && (sid ??= store.held.sid) === store.held.sid ? store.held : undefined
     if (isDue()) {
       const renewed = renew()
-      if (held === undefined || isOnce || secondsLeft(held) < MARGIN) await until(renewed, request.signal)
+      if (!spare || !store.held || secondsLeft(store.held) < MARGIN) await until(renewed, request.signal)
     }
-    const spare = isOnce ? undefined : request.clone()
-    const { response, used } = await send(request)
-    return spare && used && isTokenRefused(response, used) ? retry(spare, used, response) : response
+    const used = pick()
+    const refused = await send(request, used)
+    if (!used || !spare || !isRefused(refused)) return refused
+    if (store.held === used && !used.isFutile) await until(renew(), spare.signal)
+    const held = pick()
+    if (!held || held === used) return refused
+    const response = await send(spare, held)
+    // It was not the token, so the next one would not help either.
+    held.isFutile ||= isRefused(response)
+    return response
   }
 }
 
-/** Waits, but no longer than whoever asked does. Rejects with the reason of the abort, as `fetch` would. */
-function until(settled: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort)
-    void settled.then(() => resolve())
+function send(request: Request, held: Held | undefined): Promise<Response> {
+  if (held?.token !== undefined) setHeader(request.headers, 'Authorization', `Bearer ${held.token}`)
+  return nativeFetch(request)
+}
+
+/** Waits, but no longer than whoever asked does: then it throws the reason, as `fetch` would. */
+async function until(settled: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  await new Promise((resolve) => {
+    void settled.then(resolve)
+    signal.addEventListener('abort', resolve)
   })
+  signal.throwIfAborted()
 }

@@ -19,6 +19,8 @@ export interface Settings {
   readonly refreshAhead: number
 }
 
+const SAFE = /^https:|^http:\/\/((.+\.)?localhost|127[\d.]+|\[::1])(:\d+)?$/
+
 /** @throws TypeError for the first option that is wrong */
 export function resolveOptions({
   baseURL = globalThis.location?.origin,
@@ -26,11 +28,10 @@ export function resolveOptions({
   origins = [],
   refreshAhead = 60,
 }: ClientOptions): Settings {
-  if (baseURL === undefined)
-    throw new TypeError('baseURL: expected one outside of a browser, where no location says it')
+  assert(baseURL, 'baseURL', 'one outside of a browser')
   const own = resolveOrigin('baseURL', String(baseURL).replace(/\/$/, ''))
-  if (!/^(\/[\w.~-]+)+$/.test(prefix)) throw new TypeError("prefix: expected a path such as '/auth'")
-  if (!(refreshAhead >= 0)) throw new TypeError('refreshAhead: expected seconds')
+  assert(/^(\/[\w.~-]+)+$/.test(prefix), 'prefix', "a path such as '/auth'")
+  assert(refreshAhead >= 0, 'refreshAhead', 'seconds')
   return {
     base: own + prefix,
     origins: new Set([own, ...origins.map((origin) => resolveOrigin('origins', origin))]),
@@ -39,8 +40,11 @@ export function resolveOptions({
 }
 
 function resolveOrigin(name: string, value: string): string {
-  const { origin, protocol, hostname } = URL.canParse(value) ? new URL(value) : ({} as Partial<URL>)
-  const isLocal = /^(localhost|.+\.localhost|127\..+|\[::1])$/.test(hostname ?? '')
-  if (origin === value && (protocol === 'https:' || (protocol === 'http:' && isLocal))) return value
-  throw new TypeError(`${name}: expected an exact https origin, or http on localhost, got ${value}`)
+  const { origin } = new URL(value)
+  assert(origin === value && SAFE.test(value), name, 'an exact https origin, or http on localhost')
+  return value
+}
+
+function assert(condition: unknown, name: string, expected: string): asserts condition {
+  if (!condition) throw new TypeError(`${name}: expected ${expected}`)
 }

@@ -1,69 +1,69 @@
-// Requests to the kit's own routes, and how their answers are read.
+// Requests to the kit's own routes, and what their answers mean.
 
 import { ClientError } from './errors.ts'
-import { getHeader, nativeFetch, parse, readText, stringify } from './natives.ts'
+import { MAX_RETRY_AFTER, TIMEOUT_MS } from './limits.ts'
+import { getHeader, nativeFetch, parse, readText, steadyClock, stringify, wallClock } from './natives.ts'
+import type { Held } from './session.ts'
 
-const TIMEOUT_MS = 30_000
-const LONGEST_WAIT = 300
+/** What a kit answers. */
+export interface Answer {
+  /** The session, where the answer brought one. */
+  readonly held: Held | undefined
+  /** What the answer is where it brought none. */
+  readonly error: ClientError
+}
 
-/** @throws ClientError with ERR_UNREACHABLE */
-export async function post(url: string, abort: AbortSignal | undefined, json?: unknown): Promise<Response> {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), TIMEOUT_MS)
-  abort?.addEventListener('abort', () => controller.abort())
+/**
+ * Always answers.
+ *
+ * @param controller - aborts it, also when there is no answer for too long
+ */
+export async function post(
+  url: string,
+  json: unknown = {},
+  controller: AbortController = new AbortController(),
+): Promise<Answer> {
+  setTimeout(() => controller.abort(), TIMEOUT_MS)
+  // Before the request, so that the time it takes is on the safe side.
+  const times = { wall: wallClock(), steady: steadyClock() }
   try {
-    return await nativeFetch(url, {
+    const response = await nativeFetch(url, {
       method: 'POST',
+      // Also where there is nothing to say: a page of another site cannot.
+      headers: { 'Content-Type': 'application/json' },
+      body: stringify(json),
       credentials: 'include',
       cache: 'no-store',
       redirect: 'error',
-      // Outlives the page that says goodbye.
-      keepalive: abort === undefined,
+      // Its cookies are kept even if the page goes meanwhile: the server may have replaced them already.
+      keepalive: true,
       signal: controller.signal,
-      ...(json !== undefined && { headers: { 'Content-Type': 'application/json' }, body: stringify(json) }),
     })
+    const answer: unknown = response.ok ? parse((await readText(response)) || '0') : undefined
+    return { held: toHeld(answer, times), error: toError(response) }
   } catch {
-    throw new ClientError('ERR_UNREACHABLE')
-  } finally {
-    clearTimeout(timer)
+    return { held: undefined, error: new ClientError('ERR_UNREACHABLE', 0) }
   }
 }
 
 const CODES: Readonly<Record<number, ClientError['code']>> = { 401: 'ERR_LOGIN_FAILED', 429: 'ERR_RATE_LIMITED' }
 
-/** The error that an answer is. */
-export function toError({ status, headers }: Response): ClientError {
+function toError({ status, headers }: Response): ClientError {
   const code = CODES[status] ?? (status >= 400 && status < 500 ? 'ERR_REFUSED' : 'ERR_UNAVAILABLE')
-  const after = getHeader(headers, 'Retry-After')
-  const seconds = after === null ? NaN : Number(after) || (Date.parse(after) - Date.now()) / 1000
-  return new ClientError(code, status, seconds > 0 ? Math.min(seconds, LONGEST_WAIT) : undefined)
+  // A date is no number, and counts as none.
+  const seconds = Number(getHeader(headers, 'Retry-After'))
+  return new ClientError(code, status, seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER) : undefined)
 }
 
-/** The answer to a login and a refresh (RFC 6749 section 5.1). */
-export interface TokenResponse {
-  readonly token: string | undefined
-  readonly sid: string
-  readonly lifetime: number
+/** Reads a token response (RFC 6749 section 5.1). */
+function toHeld(answer: unknown, times: Pick<Held, 'wall' | 'steady'>): Held | undefined {
+  const { access_token: token, sid, expires_in: lifetime } = Object(answer) as Record<string, unknown>
+  const held = { token, sid, lifetime: Math.max(lifetime as number, 1), ...times } // NaN is none
+  return isHeld(held) ? held : undefined
 }
 
-/** @throws ClientError for what is no token response */
-export async function readTokenResponse(response: Response): Promise<TokenResponse> {
-  if (!response.ok) throw toError(response)
-  try {
-    const {
-      access_token: token,
-      sid,
-      expires_in: lifetime,
-    } = parse(await readText(response)) as Record<string, unknown>
-    const gift = { token, sid, lifetime }
-    if (isTokenResponse(gift)) return gift
-  } catch {
-    // Not even JSON.
-  }
-  throw new ClientError('ERR_UNAVAILABLE', response.status)
-}
-
-export function isTokenResponse(value: object): value is TokenResponse {
-  const { token = '', sid, lifetime } = value as Record<string, unknown>
-  return typeof token === 'string' && typeof sid === 'string' && typeof lifetime === 'number'
+/** Whether this could be a session. */
+export function isHeld(value: unknown): value is Held {
+  const { token = '', sid, lifetime, wall } = Object(value) as Record<string, unknown>
+  return typeof token === 'string' && typeof sid === 'string' && Number.isFinite(lifetime) && Number.isFinite(wall)
 }

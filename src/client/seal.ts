@@ -1,9 +1,8 @@
 // Seals what one tab hands to another, so that nobody else on the channel can read it: ECDH over P-256 with a key that
 // cannot leave its tab, then AES-GCM.
 
-import { decode, encode, subtle } from './natives.ts'
-
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' } as const
+const CIPHER = 'AES-GCM'
 
 export interface Sealed {
   readonly iv: Uint8Array<ArrayBuffer>
@@ -20,27 +19,25 @@ export interface Sealer {
   open(from: string, sealed: Sealed): Promise<string>
 }
 
-/** Undefined where the browser has no WebCrypto. */
-export async function createSealer(): Promise<Sealer | undefined> {
-  if (subtle === undefined) return undefined
-  const crypto = subtle
-  const { privateKey, publicKey } = await crypto.generateKey(CURVE, false, ['deriveKey'])
-  const name = String(new Uint8Array(await crypto.exportKey('raw', publicKey)))
+/** @throws where the browser has no WebCrypto, which is outside of secure contexts */
+export async function createSealer(): Promise<Sealer> {
+  const { subtle } = crypto
+  const { privateKey, publicKey } = await subtle.generateKey(CURVE, false, ['deriveKey'])
 
   async function keyWith(other: string): Promise<CryptoKey> {
-    const key = await crypto.importKey('raw', Uint8Array.from(other.split(','), Number), CURVE, false, [])
-    const use = { name: 'AES-GCM', length: 256 }
-    return crypto.deriveKey({ ...CURVE, public: key }, privateKey, use, false, ['encrypt', 'decrypt'])
+    const key = await subtle.importKey('raw', Uint8Array.from(other.split(','), Number), CURVE, false, [])
+    const use = { name: CIPHER, length: 256 }
+    return subtle.deriveKey({ ...CURVE, public: key }, privateKey, use, false, ['encrypt', 'decrypt'])
   }
 
   return {
-    name,
+    name: String(new Uint8Array(await subtle.exportKey('raw', publicKey))),
     async seal(to, text) {
-      const iv = globalThis.crypto.getRandomValues(new Uint8Array(12))
-      return { iv, data: await crypto.encrypt({ name: 'AES-GCM', iv }, await keyWith(to), encode(text)) }
+      const iv = crypto.getRandomValues(new Uint8Array(12))
+      return { iv, data: await subtle.encrypt({ name: CIPHER, iv }, await keyWith(to), new TextEncoder().encode(text)) }
     },
     async open(from, { iv, data }) {
-      return decode(await crypto.decrypt({ name: 'AES-GCM', iv }, await keyWith(from), data))
+      return new TextDecoder().decode(await subtle.decrypt({ name: CIPHER, iv }, await keyWith(from), data))
     },
   }
 }

@@ -1,6 +1,6 @@
 // The session as this tab knows it: the token, how long it lives, and the snapshot that the application sees.
 
-import { decode, fromBase64, parse, steadyClock, wallClock } from './natives.ts'
+import { parse, steadyClock, wallClock } from './natives.ts'
 
 /** What is known of the session. Frozen; a new object on each change, and the same one otherwise. */
 export type Session =
@@ -28,14 +28,14 @@ export interface Held {
   /** Undefined where it travels in a cookie. */
   readonly token: string | undefined
   readonly sid: string
-  /** How many seconds the token lives from the two times below. */
+  /** How many seconds the token lives. */
   readonly lifetime: number
+  /** When it was asked for, by the clock that all tabs share and anyone can set. */
   readonly wall: number
+  /** The same, or when this tab was handed it, by the clock of this tab that is never set. */
   readonly steady: number
-  /** When it was asked for, by the wall clock that all tabs share. */
-  readonly born: number
-  /** Whether a token that had only just been replaced was refused. */
-  isRefused?: boolean
+  /** Whether it was refused although it had only just replaced another: then none will do. */
+  isFutile?: boolean
 }
 
 /**
@@ -46,13 +46,16 @@ export function secondsLeft({ lifetime, wall, steady }: Held): number {
   return lifetime - Math.max(wallClock() - wall, steadyClock() - steady) / 1000
 }
 
-/** The claims of a signed token; undefined for one that is encrypted or none at all. */
+/** The claims of a signed token; undefined for one that is encrypted, or for none. */
 function readClaims(token = ''): Readonly<Record<string, unknown>> | undefined {
   try {
-    const [, payload = '', signature, ...others] = token.split('.')
-    if (signature === undefined || others.length > 0) return undefined
-    const bytes = Uint8Array.from(fromBase64(payload.replace(/-/g, '+').replace(/_/g, '/')), (one) => one.charCodeAt(0))
-    return parse(decode(bytes), (_name, value: unknown) => Object.freeze(value)) as Record<string, unknown>
+    const payload = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(token)?.[1]
+    const bytes = Uint8Array.from(atob(String(payload).replace(/-/g, '+').replace(/_/g, '/')), (one) =>
+      one.charCodeAt(0),
+    )
+    return parse(new TextDecoder().decode(bytes), (_name, value: unknown) => Object.freeze(value)) as Readonly<
+      Record<string, unknown>
+    >
   } catch {
     return undefined
   }
@@ -63,65 +66,55 @@ const SIGNED_OUT: Session = Object.freeze({ status: 'signed-out' })
 
 /** The one place where the session is kept. */
 export interface Store {
-  /** Undefined where nobody is signed in, as far as is known. */
-  readonly held: Held | undefined
-  readonly session: Session
+  /** Null: signed out. Undefined: not known. */
+  held: Held | null | undefined
+  session: Session
   readonly ready: Promise<Session>
-  /** Undefined: not known. Null: signed out. */
   set(held: Held | null | undefined): void
   onChange(listener: (session: Session) => void): () => void
 }
 
 export function createStore(): Store {
   const listeners = new Set<(session: Session) => void>()
-  let held: Held | undefined
-  let session = UNKNOWN
   let answer: (session: Session) => void
-  const ready = new Promise<Session>((resolve) => {
-    answer = resolve
-  })
 
-  function describe(known: Held): SignedIn {
-    const claims = readClaims(known.token)
-    const subject = claims?.['sub']
-    return Object.freeze({
-      status: 'signed-in',
-      sid: known.sid,
-      subject: typeof subject === 'string' ? subject : undefined,
-      claims,
-      get expiresIn() {
-        return Math.max(secondsLeft(known), 0)
-      },
-    })
-  }
-
-  return {
-    get held() {
-      return held
-    },
-    get session() {
-      return session
-    },
-    ready,
-    set(next) {
-      held = next ?? undefined
-      const before = session
-      session = next ? describe(next) : next === null ? SIGNED_OUT : UNKNOWN
-      if (session === before) return
-      if (next !== undefined) answer(session)
+  const store: Store = {
+    held: undefined,
+    session: UNKNOWN,
+    ready: new Promise((resolve) => {
+      answer = resolve
+    }),
+    set(held) {
+      const before = store.session
+      store.held = held
+      store.session = held ? describe(held) : held === null ? SIGNED_OUT : UNKNOWN
+      if (store.session === before) return
+      if (held !== undefined) answer(store.session)
       for (const listener of [...listeners]) {
         try {
-          listener(session)
+          listener(store.session)
         } catch (error) {
           reportError(error)
         }
       }
     },
     onChange(listener) {
-      // Each its own entry: the same function may be registered twice.
-      const entry = (changed: Session): void => listener(changed)
-      listeners.add(entry)
-      return () => void listeners.delete(entry)
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
   }
+  return store
+}
+
+function describe(held: Held): SignedIn {
+  const claims = readClaims(held.token)
+  return Object.freeze({
+    status: 'signed-in',
+    sid: held.sid,
+    subject: claims?.['sub'] as string | undefined, // a kit's tokens have no other
+    claims,
+    get expiresIn() {
+      return Math.max(secondsLeft(held), 0)
+    },
+  })
 }
