@@ -1,4 +1,5 @@
-// The demo's app: the kit with its key and data in files, one protected route, the page, and the events as log lines.
+// The demo's app: the kit with its key and data in files, one protected route, the page and its lab, and the events as
+// log lines.
 
 import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -6,11 +7,22 @@ import { join } from 'node:path'
 
 import { Router } from '@koa/router'
 import Koa from 'koa'
-import { type AuthState, createKeySet, createSessionKit, type EventName, generateKey } from 'koa-holdfast'
+import {
+  type AuthState,
+  createKeySet,
+  createSessionKit,
+  type EventName,
+  generateKey,
+  type SessionKitOptions,
+} from 'koa-holdfast'
 import { lmdbStore } from 'koa-holdfast/store/lmdb'
 
+import { createEventLog } from './event-log.ts'
 import { readIfThere, replaceFile } from './files.ts'
+import { createLab } from './lab.ts'
 import { createPage } from './page.ts'
+import { createPlain } from './plain.ts'
+import { createSidejackModes } from './sidejack-mode.ts'
 import { createPasswordCheck } from './users.ts'
 
 /** The users and their passwords, for everyone to read. */
@@ -48,7 +60,7 @@ export async function createDemo(options: {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const store = lmdbStore({ path: join(directory, 'store.lmdb') })
   const checkPassword = await createPasswordCheck(USERS)
-  const kit = await createSessionKit({
+  const settings: SessionKitOptions = {
     issuer: origin,
     keys: await createKeySet({ keys: [await loadKey(join(directory, 'key.json'))] }),
     store,
@@ -56,8 +68,16 @@ export async function createDemo(options: {
       const { username, password, remember } = ctx.request.body
       return (await checkPassword(username, password)) ? { sub: String(username), remember: remember === true } : null
     },
-  })
-  for (const name of LOGGED) kit.events.on(name, (event) => log(JSON.stringify({ event: name, ...event })))
+  }
+  const kit = await createSessionKit(settings)
+  // The same but for one option, for the sessions that ask for it.
+  const strictKit = await createSessionKit({ ...settings, onSidejack: 'revoke' })
+  const modes = createSidejackModes(strictKit)
+  const events = createEventLog()
+  for (const source of [kit.events, strictKit.events]) {
+    events.follow(source)
+    for (const name of LOGGED) source.on(name, (event) => log(JSON.stringify({ event: name, ...event })))
+  }
 
   const router = new Router<AuthState>()
   router.get('/api/me', kit.protect(), (ctx) => {
@@ -69,15 +89,24 @@ export async function createDemo(options: {
   })
 
   const app = new Koa()
+  // A browser that leaves the stream of events is no error.
+  app.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') app.onerror(error)
+  })
   app.use(await createPage())
+  // Before the kit, which would refuse for it what it lets in.
+  app.use(createPlain({ kit, issuer: origin }))
+  app.use(modes.guard)
   app.use(kit.protect({ optional: true }))
   app.use(kit.session(app))
   app.use(kit.routes())
   app.use(router.routes())
+  app.use(createLab({ kit, origin, log: events, modes }))
 
   return {
     handle: app.callback(),
     async close() {
+      await strictKit.close()
       await kit.close()
       await store.close()
     },

@@ -1,14 +1,15 @@
-// The page: three files, known by name, and the headers that keep other scripts, frames and sites out of it.
+// The page: its files and those of the browser client, known by name, and the headers that keep other scripts, frames and
+// sites out of it.
 
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 import type { Middleware } from 'koa'
 
-const FILES = {
-  '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
-  '/app.js': { file: 'app.js', type: 'text/javascript; charset=utf-8' },
-  '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
-} as const
+const TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+}
 
 const HEADERS = {
   'Content-Security-Policy': [
@@ -27,16 +28,19 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 } as const
 
+interface PageFile {
+  readonly body: Buffer
+  readonly type: string
+}
+
 /** Makes the middleware that serves the page. Its headers are on every answer of the app. */
 export async function createPage(): Promise<Middleware> {
-  const contents = new Map<string, { readonly body: Buffer; readonly type: string }>()
-  for (const [path, { file, type }] of Object.entries(FILES)) {
-    contents.set(path, { body: await readFile(new URL(`public/${file}`, import.meta.url)), type })
-  }
+  const files = await readPublic(new URL('public/', import.meta.url))
+  files.set('/client.js', await read(new URL(import.meta.resolve('koa-holdfast/client/module'))))
 
   return async function page(ctx, next) {
     ctx.set(HEADERS)
-    const found = ctx.method === 'GET' || ctx.method === 'HEAD' ? contents.get(ctx.path) : undefined
+    const found = ctx.method === 'GET' || ctx.method === 'HEAD' ? files.get(ctx.path) : undefined
     if (found === undefined) {
       await next()
       return
@@ -45,4 +49,19 @@ export async function createPage(): Promise<Middleware> {
     ctx.type = found.type
     ctx.body = found.body
   }
+}
+
+/** The files of the folder, by the path under which they are served: `index.html` is `/`. */
+async function readPublic(folder: URL): Promise<Map<string, PageFile>> {
+  const names = await readdir(folder)
+  const files = names.map(async (name) => [
+    `/${name}`.replace(/\/index\.html$/, '/'),
+    await read(new URL(name, folder)),
+  ])
+  return new Map((await Promise.all(files)) as [string, PageFile][]) // the cast is what map does not tell of pairs
+}
+
+async function read(url: URL): Promise<PageFile> {
+  const extension = url.pathname.slice(url.pathname.lastIndexOf('.') + 1)
+  return { body: await readFile(url), type: TYPES[extension] ?? 'application/octet-stream' }
 }
