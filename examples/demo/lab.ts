@@ -29,7 +29,7 @@ export function createLab(options: {
   // Below the prefix, where the browser sends the refresh cookie too: an ordinary request, but it goes into a bad log.
   router.post('/auth/lab/leak', kit.protect(), (ctx) => {
     const { sub } = ctx.state.auth
-    const line = `POST /auth/lab/leak sub=${sub} authorization="Bearer ${shorten(tokenOf(ctx.req))}"`
+    const line = `access.log: POST /auth/lab/leak sub=${sub} authorization="Bearer ${shorten(tokenOf(ctx.req))}"`
     ctx.body = { loot: leaks.keep(ctx.req, ctx.state.auth, log.lastId), line }
   })
 

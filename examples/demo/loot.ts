@@ -34,7 +34,7 @@ export function tokenOf({ headers }: IncomingMessage): string {
 }
 
 /** Makes an empty log. */
-export function createLeakingLog(): LeakingLog {
+export function createLeakingLog(clock: () => number = Date.now): LeakingLog {
   const kept = new Map<string, { readonly loot: Loot; readonly until: number }>()
 
   return {
@@ -43,14 +43,14 @@ export function createLeakingLog(): LeakingLog {
       // Other programs on this machine have cookies for localhost as well.
       const cookies = (request.headers.cookie ?? '').split('; ').filter((cookie) => OF_THE_KIT.test(cookie))
       const loot = { sub, sid, token: tokenOf(request), cookies, after }
-      kept.set(name, { loot, until: Date.now() + LIFETIME_MS })
+      kept.set(name, { loot, until: clock() + LIFETIME_MS })
       const [oldest = ''] = kept.keys()
       if (kept.size > MOST) kept.delete(oldest)
       return name
     },
     find(name) {
       const { loot, until = 0 } = kept.get(String(name)) ?? {}
-      return Date.now() < until ? loot : undefined
+      return clock() < until ? loot : undefined
     },
   }
 }
