@@ -182,6 +182,7 @@ export function lmdbStore(options: LmdbStoreOptions): Store & AsyncDisposable {
     let told = 0
     let isStopped = false
     let isBehind = false
+    let isTelling = false
     let lastSync = performance.now()
 
     /** Tells the next ones; answers how many they were. */
@@ -195,7 +196,9 @@ export function lmdbStore(options: LmdbStoreOptions): Store & AsyncDisposable {
     }
 
     function sync(): void {
-      if (isStopped) return
+      // A listener may ask what is revoked, and so come by here again; it is told the rest when it is done.
+      if (isStopped || isTelling) return
+      isTelling = true
       try {
         refresh()
         const latest = records.sequence()
@@ -207,6 +210,8 @@ export function lmdbStore(options: LmdbStoreOptions): Store & AsyncDisposable {
       } catch {
         // The age says it, and the kit's policy says what follows.
         isBehind = true
+      } finally {
+        isTelling = false
       }
     }
 

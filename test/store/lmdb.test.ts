@@ -437,6 +437,23 @@ test.serial('a listener that throws is told again, and until then the watch is o
   watch?.stop()
 })
 
+test.serial('a listener that asks for what is new while it is told is not told again', async (t) => {
+  const store = lmdbStore({ path: await newPath(t) })
+  t.teardown(() => store.close())
+  const heard: string[] = []
+  const watch = await store.watch?.(({ key }) => {
+    heard.push(key)
+    // As the kit does: whoever is told of a revocation looks whether a connection is to be closed.
+    watch?.sync?.()
+  })
+  await store.set('revocation', revocation('a'))
+  await store.set('revocation', revocation('b'))
+  watch?.sync?.()
+  t.deepEqual(heard, ['a', 'b'])
+  t.is(watch?.age(), 0)
+  watch?.stop()
+})
+
 test.serial('I-09 a process that hangs with the lock holds up writes for seconds, and reads not at all', async (t) => {
   const path = await newPath(t)
   const store = lmdbStore({ path })
