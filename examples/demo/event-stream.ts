@@ -27,12 +27,16 @@ export function createEventStream(options: {
     const send = (entry: Entry): void => write(`id: ${entry.id}\ndata: ${JSON.stringify(entry)}\n\n`)
     const unsubscribe = log.subscribe(auth.sub, send)
     const heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS).unref()
-    ctx.res.once('close', () => {
+    const stop = (): void => {
       unsubscribe()
       clearInterval(heartbeat)
+    }
+    ctx.res.once('close', stop)
+    // Right after this the kit closes the connection.
+    signal.addEventListener('abort', () => {
+      stop()
+      body.end('event: ended\ndata: {}\n\n')
     })
-    // Right after this the kit closes the connection, whoever still has something to say.
-    signal.addEventListener('abort', () => body.end('event: ended\ndata: {}\n\n'))
     ctx.set('Cache-Control', 'no-store')
     ctx.type = 'text/event-stream'
     ctx.body = body

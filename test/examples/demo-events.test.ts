@@ -55,6 +55,19 @@ test.serial('the stream ends with its session, and says so', async (t) => {
   t.regex(listener.text(), /event: ended\ndata: \{\}\n\n$/)
 })
 
+test.serial('the other kit, with the switch on, ends the stream as well', async (t) => {
+  const bob = await visit(demo, 'bob')
+  const listener = await bob.listen(t)
+  await bob.ask('PUT', '/lab/on-sidejack', { mode: 'revoke' })
+  const { events } = await bob.attack('token', await bob.leak())
+  t.is(events.at(-1)?.reason, 'sidejack')
+  t.is((await bob.ask('GET', '/api/me')).status, 401)
+  await listener.closed
+  t.regex(listener.text(), /event: ended\ndata: \{\}\n\n$/)
+  // What comes of it afterwards is written to nobody.
+  await bob.refresh()
+})
+
 test.serial('who comes back is told what was missed; who is new, of this session only', async (t) => {
   const alice = await visit(demo, 'alice')
   const first = await alice.listen(t)
@@ -116,6 +129,10 @@ test('a browser that leaves the stream is no error, and the demo ends cleanly wi
   left.leave()
   await alice.refresh()
   await open.entry('session_renewed')
+  t.is((await alice.ask('POST', '/auth/logout')).status, 204)
+  t.is((await alice.ask('GET', '/api/me')).status, 401)
+  const still = await (await visit(mine, 'bob')).listen(t)
+  t.is(still.status, 200)
   const { code, signal, stderr } = await mine.stop('SIGTERM')
   t.deepEqual([code, signal, stderr], [0, null, ''])
 })

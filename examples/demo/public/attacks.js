@@ -2,7 +2,7 @@
 // Every status and every answer that is shown has really been received.
 
 import { call, client } from './session.js'
-import { mode } from './switch.js'
+import { currentMode } from './switch.js'
 import { addEvents } from './timeline.js'
 
 // The client adds the one, the browser the other; this page sees neither.
@@ -47,12 +47,13 @@ const NOT_SO = 'That is not as it should be.'
 /** For each attack: the exchanges, and what they come to. */
 export const ATTACKS = {
   async theft() {
+    const mode = await currentMode()
     const you = await ask()
     const { loot, line } = await leak()
     const [thief, plain] = await rob('token', loot)
     const next = await ask('You, afterwards')
     const verdict = isRefused(thief)
-      ? `The thief is refused: ${thief.status}. ${afterTheft(next)} With koa-jwt alone the thief is in: ${plain.status}.`
+      ? `The thief is refused: ${thief.status}. ${afterTheft(next, mode)} With koa-jwt alone the thief is in: ${plain.status}.`
       : NOT_SO
     return { exchanges: [you, thief, plain], verdict, line }
   },
@@ -101,8 +102,8 @@ async function forge(name) {
   return { exchanges, verdict: isGood ? 'Refused, by both: this much every signature does.' : NOT_SO }
 }
 
-function afterTheft({ status }) {
+function afterTheft({ status }, mode) {
   if (status !== 200) return 'The session has ended as well: sign in again.'
-  if (mode() === 'reject') return 'You went on and noticed nothing.'
+  if (mode === 'reject') return 'You went on and noticed nothing.'
   return 'The session goes on: of one user the kit ends two in a minute, lest a broken proxy log everybody out.'
 }

@@ -53,6 +53,10 @@ async function end(path, message) {
 /** Puts everything into motion. */
 export function startDevices() {
   client.onChange(refresh)
-  onEvent(({ name }) => CHANGES.has(name) && refresh())
+  // When this session ends there is nobody left to ask, and the client will say so.
+  onEvent(({ name, sid }) => {
+    const isOwnEnd = name === 'session_expired' && sid === client.session.sid
+    if (CHANGES.has(name) && !isOwnEnd) void refresh()
+  })
   find('others').addEventListener('click', () => void end('/auth/sessions', 'Every other session has ended.'))
 }

@@ -25,6 +25,7 @@ export function explain(error) {
 
 function show() {
   const { status, subject, claims } = client.session
+  const focused = document.activeElement
   document.body.dataset.status = status
   find('logout').hidden = status !== 'signed-in'
   if (status === 'signed-in') {
@@ -38,6 +39,7 @@ function show() {
     find('who').textContent = status === 'unknown' ? 'Looking for your session…' : 'Nobody is signed in'
     for (const id of ['fgp', 'claims', 'proof']) find(id).replaceChildren()
   }
+  if (!focused.checkVisibility()) find(status === 'signed-in' ? 'halves-title' : 'sign-in-title').focus()
 }
 
 async function signIn(username, password) {

@@ -7,9 +7,13 @@ const PATH = '/lab/on-sidejack'
 
 let chosen
 let sid
+let settling = Promise.resolve()
 
-/** What is in force: `'reject'` or `'revoke'`. */
-export const mode = () => document.querySelector('[name=mode]:checked').value
+/** What is in force, once the server knows: `'reject'` or `'revoke'`. */
+export async function currentMode() {
+  await settling
+  return document.querySelector('[name=mode]:checked').value
+}
 
 function show(value) {
   document.querySelector(`[name=mode][value=${value}]`).checked = true
@@ -30,12 +34,12 @@ export function startSwitch() {
   for (const radio of document.querySelectorAll('[name=mode]')) {
     radio.addEventListener('change', () => {
       chosen = radio.value
-      settle().catch(ignore)
+      settling = settle().catch(ignore)
     })
   }
   client.onChange(() => {
     if (client.session.sid === sid) return
     sid = client.session.sid
-    settle().catch(ignore)
+    settling = settle().catch(ignore)
   })
 }

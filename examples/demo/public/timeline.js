@@ -46,7 +46,9 @@ export function addEvents(entries) {
     if (shown.has(entry.id)) continue
     shown.add(entry.id)
     lastId = Math.max(lastId ?? 0, entry.id)
-    find('events').prepend(createItem(entry))
+    // The newest first, whichever way it came.
+    const older = [...find('events').children].find(({ dataset }) => Number(dataset.id) < entry.id)
+    find('events').insertBefore(createItem(entry), older ?? null)
     for (const listener of listeners) listener(entry)
   }
   while (find('events').childElementCount > MOST) find('events').lastElementChild.remove()
@@ -101,15 +103,18 @@ async function connect() {
       say('on', 'Connected')
     })
     opened.addEventListener('message', ({ data }) => addEvents([JSON.parse(data)]))
-    // The server says so before it closes. Whether the session is really over, the next request tells.
-    opened.addEventListener('ended', () => {
-      disconnect('Closed by the server: the session has ended.')
-      if (client.session.sid === sid) void client.fetch('/api/me')
-    })
+    opened.addEventListener('ended', () => void check(sid))
     opened.addEventListener('error', () => source === opened && retry())
   } catch {
     if (source === mine) retry()
   }
+}
+
+/** The server says so before it closes. Whether the session is over, or only the server, is to be found out. */
+async function check(sid) {
+  disconnect('Closed by the server: the session has ended.')
+  await client.refresh().catch(() => {})
+  if (client.session.sid === sid) retry()
 }
 
 function retry() {
