@@ -9,6 +9,8 @@ import type { Owner } from './http.ts'
 
 export interface Lab {
   readonly demo: Example
+  /** Undefined where there is no Chromium. */
+  readonly browser: Browser | undefined
   /** Opens the page in a fresh browser context; undefined, and said, without a browser. */
   visit(t: ExecutionContext, options?: BrowserContextOptions): Promise<Visit | undefined>
   close(): Promise<void>
@@ -40,6 +42,7 @@ export async function openLab(): Promise<Lab> {
   const demo = await startExample(owner, 'demo/main.ts', { PORT: '0', DATA_DIR: directory })
   return {
     demo,
+    browser,
     visit: (t, options) => openVisit(t, browser, demo.url, options),
     async close() {
       for (const end of ends) await end()
@@ -47,7 +50,8 @@ export async function openLab(): Promise<Lab> {
   }
 }
 
-async function openVisit(
+/** Opens the page of a demo. */
+export async function openVisit(
   t: ExecutionContext,
   browser: Browser | undefined,
   url: string,
