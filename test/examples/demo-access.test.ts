@@ -80,8 +80,8 @@ test.serial('axe-core sees what is wrong, so the tests above would', async (t) =
     document.querySelector('main')?.append(document.createElement('input'))
     document.documentElement.removeAttribute('lang')
   })
-  const found = (await objections(page)).map((objection) => objection.split(':')[0])
-  t.true(found.includes('label') && found.includes('html-has-lang'))
+  const found = new Set((await objections(page)).map((objection) => objection.split(':')[0]))
+  t.true(found.has('label') && found.has('html-has-lang'))
 })
 
 test.serial('everything works by keyboard alone, and the focus is always somewhere', async (t) => {
