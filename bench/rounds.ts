@@ -1,0 +1,85 @@
+// Measures servers in rounds: everybody once in each, and right before each its bare framework, since the same code varies
+// by some microseconds from one minute to the next. What is reported are the differences and ratios of such pairs.
+
+import type { Server } from './child.ts'
+import { toRequest } from './connection.ts'
+import { type Load, saturate } from './load.ts'
+import type { Bench } from './section.ts'
+
+/** Someone to measure. */
+export interface Runner {
+  readonly id: string
+  readonly server: Server
+  /** What it is measured by; undefined for itself. */
+  readonly base: Server | undefined
+  /** What it is sent; what it lets in when there is nothing else. */
+  readonly requests?: readonly Buffer[]
+}
+
+/** What one window of one server has shown. */
+export interface Window {
+  /** Answers a second. */
+  readonly rate: number
+  /** Processor time of the server, in microseconds a request. */
+  readonly cpu: number
+  /** The share of a core that the server has had. */
+  readonly busy: number
+}
+
+/** A window beside that of the bare framework just before it. */
+export interface Sample extends Window {
+  readonly bare: Window
+}
+
+/** The samples of everybody, one for each round. */
+export type Samples = ReadonlyMap<string, readonly Sample[]>
+
+const CONNECTIONS = 32
+
+/** What a request costs beside the bare framework, in microseconds of processor time. */
+export const addedOf = (sample: Sample): number => sample.cpu - sample.bare.cpu
+
+/** The share of the bare framework's throughput that is left. */
+export const keptOf = (sample: Sample): number => sample.rate / sample.bare.rate
+
+/** Measures everybody. @throws Error when somebody gives a wrong answer, before, after or meanwhile */
+export async function measureRounds(bench: Bench, section: string, runners: readonly Runner[]): Promise<Samples> {
+  const { rounds, window, warmUp } = bench.isQuick
+    ? { rounds: 1, window: 150, warmUp: 100 }
+    : { rounds: 7, window: 700, warmUp: 1500 }
+  const everybody = new Map<Server, readonly Buffer[] | undefined>()
+  for (const { base, server, requests } of runners) {
+    if (base !== undefined && !everybody.has(base)) everybody.set(base, undefined)
+    everybody.set(server, requests)
+  }
+  const sent = new Map<Server, number>()
+
+  async function measure(server: Server, milliseconds: number): Promise<Window> {
+    const requests = everybody.get(server) ?? [toRequest(server.good)]
+    const first = sent.get(server) ?? 0
+    const load: Load = { port: server.port, requests, first, connections: CONNECTIONS, milliseconds, status: 200 }
+    const before = await server.cost()
+    const { count, seconds } = await saturate(load)
+    const cpu = (await server.cost()).cpu - before.cpu
+    // Where each token is used once, the next window goes on with the next one.
+    sent.set(server, first + count)
+    return { rate: count / seconds, cpu: cpu / count, busy: cpu / 1e6 / seconds }
+  }
+
+  for (const server of everybody.keys()) {
+    bench.progress(`${section}: warming up`)
+    await server.check()
+    await measure(server, warmUp)
+  }
+  const samples = new Map<string, Sample[]>(runners.map(({ id }) => [id, []]))
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const { id, server, base } of runners) {
+      bench.progress(`${section}: round ${round} of ${rounds}, ${id}`)
+      const bare = base === undefined ? undefined : await measure(base, window)
+      const own = await measure(server, window)
+      samples.get(id)?.push({ ...own, bare: bare ?? own })
+    }
+  }
+  for (const server of everybody.keys()) await server.check()
+  return samples
+}

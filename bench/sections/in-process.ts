@@ -1,0 +1,73 @@
+// Without HTTP, in a process of its own: what the kit does beside the least that it takes.
+
+import { receive, startProcess } from '../child.ts'
+import type { Compared, Delay } from '../in-process.ts'
+import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
+import { median, spread } from '../stats.ts'
+
+type Message = Compared | { readonly idle: Delay; readonly burst: Delay }
+
+/** Measures all of it. */
+export async function runInProcess(bench: Bench): Promise<Findings> {
+  bench.progress('in-process: starting')
+  const compared: Compared[] = []
+  const child = startProcess('in-process.ts', [bench.isQuick ? 'quick' : 'full'], ['--import=tsx'])
+  try {
+    for (;;) {
+      const message = await receive<Message>(child)
+      if ('idle' in message) return { tables: [toTable(compared), toDelays(message)], verdicts: judgeAll(compared) }
+      compared.push(message)
+      bench.progress(`in-process: ${message.name}`)
+    }
+  } finally {
+    child.kill()
+  }
+}
+
+const columnOf = ({ pairs }: Compared, what: 'wall' | 'cpu', side: 0 | 1): number[] =>
+  pairs.map((pair) => pair[what][side])
+
+const ratioOf = ({ pairs }: Compared, what: 'wall' | 'cpu'): number[] =>
+  pairs.map(({ [what]: [one, other] }) => other / one)
+
+function toTable(compared: readonly Compared[]): Table {
+  return {
+    title: 'In process',
+    note: 'Microseconds a call, medians of pairs: on the clock, and of processor time of all threads. One core.',
+    head: ['', 'beside', 'wall', 'beside: wall', 'ratio', 'CPU', 'beside: CPU', 'ratio'],
+    rows: compared.map((one) => [
+      ...[one.name, one.base],
+      ...(['wall', 'cpu'] as const).flatMap((what) => [
+        median(columnOf(one, what, 1)).toFixed(1),
+        median(columnOf(one, what, 0)).toFixed(1),
+        spread(ratioOf(one, what), median(ratioOf(one, what)) < 0.1 ? 4 : 2),
+      ]),
+    ]),
+  }
+}
+
+function toDelays({ idle, burst }: { readonly idle: Delay; readonly burst: Delay }): Table {
+  return {
+    title: 'Verification during a burst of logins',
+    note: 'Milliseconds. One token is verified every millisecond; a thousand logins begin at once, again and again.',
+    head: ['', 'logins', 'event loop late, p50', 'p99', 'longest', 'verification, p99'],
+    rows: Object.entries({ 'no logins': idle, 'bursts of 1,000': burst }).map(([name, delay]) => [
+      ...[name, String(delay.logins)],
+      ...[delay.p50, delay.p99, delay.max, delay.verification].map((value) => value.toFixed(2)),
+    ]),
+  }
+}
+
+function judgeAll(compared: readonly Compared[]): Verdict[] {
+  const [hit, ...others] = compared
+  if (hit === undefined) return []
+  const times = (what: 'wall' | 'cpu'): number => 1 / median(ratioOf(hit, what))
+  const bound = (name: string): number => (name === 'login' || name === 'refresh' ? 1.2 : 1.15)
+  return [
+    judge('a cache hit, times cheaper than jose.jwtVerify with 64 in flight: CPU', times('cpu'), { least: 45 }, 1),
+    judge('a cache hit, times cheaper than jose.jwtVerify with 64 in flight: wall', times('wall'), { least: 45 }, 1),
+    ...others.map((one) =>
+      judge(`${one.name}, beside ${one.base}: CPU`, median(ratioOf(one, 'cpu')), { most: bound(one.name) }),
+    ),
+  ]
+}

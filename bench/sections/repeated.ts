@@ -1,0 +1,107 @@
+// Valid sessions that come again and again, over HTTP: the kit on each store and the peers, each on its own framework.
+
+import type { Server } from '../child.ts'
+import { addedOf, keptOf, measureRounds, type Runner, type Sample, type Samples } from '../rounds.ts'
+import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
+import { median, quantile, spread } from '../stats.ts'
+import { BASES, KITS, PEERS, type Subject } from '../subjects.ts'
+
+const SUBJECTS = [...KITS, ...PEERS]
+
+/** Measures those that were asked for. */
+export async function runRepeated(bench: Bench): Promise<Findings> {
+  const wanted = SUBJECTS.filter(({ id }) => bench.wants(`repeated/${id}`))
+  const bases = BASES.filter(({ id }) => wanted.some(({ base }) => base === id))
+  const servers = new Map<string, Server>()
+  for (const subject of [...bases, ...wanted]) {
+    bench.progress(`repeated: starting ${subject.id}`)
+    const server = await bench.start(subject)
+    if (server !== undefined) servers.set(subject.id, server)
+  }
+  try {
+    const runners = wanted.flatMap(({ id, base }): Runner[] => {
+      const server = servers.get(id)
+      return server === undefined ? [] : [{ id, server, base: servers.get(base) }]
+    })
+    const samples = await measureRounds(bench, 'repeated', runners)
+    return {
+      tables: [toTable(bases, wanted, samples)],
+      verdicts: judgeAll(samples),
+      bars: wanted.flatMap(({ id, label }) => {
+        const all = samples.get(id)
+        return all === undefined ? [] : [{ label, value: median(all.map(addedOf)), isOurs: id.startsWith('kit') }]
+      }),
+    }
+  } finally {
+    for (const server of servers.values()) server.close()
+  }
+}
+
+function toTable(bases: readonly Subject[], wanted: readonly Subject[], samples: Samples): Table {
+  const busy = [...samples.values()].flat().map((sample) => sample.busy)
+  const rowOf = ({ id, label }: Subject): string[][] => {
+    const all = samples.get(id)
+    if (all === undefined) return []
+    return [[label, ...figuresOf(all), `${(median(all.map((one) => one.busy)) * 100).toFixed(0)} %`]]
+  }
+  const bareOf = ({ id, label }: Subject): string[] => {
+    const all = wanted.filter(({ base }) => base === id).flatMap((subject) => samples.get(subject.id) ?? [])
+    const [rate, cpu, share] = (['rate', 'cpu', 'busy'] as const).map((name) =>
+      median(all.map(({ bare }) => bare[name])),
+    )
+    return [label, `${rate?.toFixed(0)}`, '100 %', '', `${cpu?.toFixed(1)}`, `${((share ?? 0) * 100).toFixed(0)} %`]
+  }
+  return {
+    title: 'Repeated sessions over HTTP',
+    note:
+      'Median of the rounds, with the quarter below and above. The server had ' +
+      `${(quantile(busy, 0.1) * 100).toFixed(0)} % of its core or more in nine of ten windows.`,
+    head: ['', 'requests a second', 'throughput kept', 'CPU added, µs', 'CPU a request, µs', 'core in use'],
+    rows: bases.flatMap((base) => [bareOf(base), ...wanted.filter((one) => one.base === base.id).flatMap(rowOf)]),
+  }
+}
+
+function figuresOf(all: readonly Sample[]): string[] {
+  return [
+    median(all.map(({ rate }) => rate)).toFixed(0),
+    `${spread(
+      all.map((sample) => keptOf(sample) * 100),
+      1,
+    )} %`,
+    spread(all.map(addedOf), 1),
+    median(all.map(({ cpu }) => cpu)).toFixed(1),
+  ]
+}
+
+function judgeAll(samples: Samples): Verdict[] {
+  const kit = samples.get('kit-memory')
+  const kept = (id: string, least: number, what: string): Verdict[] => {
+    const all = samples.get(id)
+    return all === undefined ? [] : [judge(what, median(all.map(keptOf)) * 100, { least }, 1)]
+  }
+  /** Round by round, so that a slow minute slows both. */
+  const added = (id: string, most: number, label: string): Verdict[] => {
+    const others = samples.get(id)
+    if (kit === undefined || others === undefined) return []
+    const ratios = others.flatMap((other, i) => (kit[i] === undefined ? [] : [addedOf(kit[i]) / addedOf(other)]))
+    return [judge(`CPU added, as a share of ${label}`, median(ratios), { most })]
+  }
+  const redis = samples.get('kit-redis')
+  return [
+    ...kept('kit-memory', 74, "repeated tokens, memory: % of bare Koa's throughput kept"),
+    ...added('koa-session-redis', 0.25, 'koa-session + Redis'),
+    ...added('fastify-jwt-cache', 0.6, '@fastify/jwt with its cache'),
+    ...added('koa-jwt-fast', 0.1, "koa-jwt's best on ES256"),
+    ...kept('kit-lmdb', 68, "repeated tokens, LMDB: % of bare Koa's throughput kept"),
+    ...kept('kit-redis', 74, "repeated tokens, Redis: % of bare Koa's throughput kept"),
+    ...(kit === undefined || redis === undefined
+      ? []
+      : [
+          judge(
+            'CPU added with Redis, as a share of memory',
+            median(redis.map((one, i) => addedOf(one) / addedOf(kit[i] ?? one))),
+            { most: 1.1 },
+          ),
+        ]),
+  ]
+}

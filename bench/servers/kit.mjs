@@ -1,0 +1,81 @@
+// Koa with the kit as the README mounts it: every check on every request. Grows sessions and revocations when told.
+
+import { randomBytes } from 'node:crypto'
+
+import { Redis } from 'ioredis'
+import Koa from 'koa'
+import { createKeySet, createSessionKit, ERROR_CODES, memoryStore } from 'koa-holdfast'
+import { lmdbStore } from 'koa-holdfast/store/lmdb'
+import { redisStore } from 'koa-holdfast/store/redis'
+
+import { breakToken, ISSUER, postLogin, readCookies, serveKoa, USER } from './shared.mjs'
+
+const STORES = {
+  memory: () => memoryStore(),
+  lmdb: ({ path }) => lmdbStore({ path }),
+  redis: ({ redis, prefix }) => redisStore({ client: new Redis({ host: '127.0.0.1', port: redis }), prefix }),
+}
+
+const HALF_AN_HOUR = 1_800_000
+const drawId = () => randomBytes(16).toString('base64url')
+
+export async function create({ jwk, kind = 'memory', sessions = 0, revocations = 0, claimBytes = 0, ...place }) {
+  const store = withRevocations(STORES[kind](place), revocations)
+  const claims = { roles: ['reader'], ...(claimBytes > 0 && { note: 'x'.repeat(claimBytes) }) }
+  const kit = await createSessionKit({
+    ...{ issuer: ISSUER, keys: await createKeySet({ keys: [JSON.stringify(jwk)] }), store, limiter: false },
+    ...{ accessToken: { lifetime: '1h', maxBytes: 8192 }, session: { idle: '2h' } },
+    authenticate: () => ({ sub: USER, claims }),
+  })
+  const counts = { events: 0 }
+  const note = () => (counts.events += 1)
+  for (const name of new Set(Object.values(ERROR_CODES).map(({ event }) => event))) {
+    if (name !== undefined) kit.events.on(name, note)
+  }
+  const app = new Koa()
+  app.proxy = true
+  app.on('error', note)
+  app.use(kit.routes())
+  app.use(kit.protect())
+  app.use((ctx) => {
+    ctx.body = { user: ctx.state.auth.sub }
+  })
+
+  async function signIn(base) {
+    const response = await postLogin(base, {})
+    // The refresh cookie goes to its own routes only.
+    const Cookie = readCookies(response).split('; ')[0]
+    const good = { Authorization: `Bearer ${(await response.json()).access_token}`, Cookie }
+    await addSessions(store, sessions)
+    const { Authorization } = good
+    return { good, bad: [{}, { Authorization }, { Authorization: breakToken(Authorization), Cookie }] }
+  }
+
+  return { server: serveKoa(app), signIn, count: () => counts }
+}
+
+/** As if so many had been revoked in other processes: this one has their names, and nothing else of them. */
+function withRevocations(store, count) {
+  if (count === 0) return store
+  return {
+    ...store,
+    async watch(listener) {
+      const now = Date.now()
+      for (let i = 0; i < count; i += 1) {
+        const expires = Math.ceil(now + HALF_AN_HOUR * (1 + i / count))
+        listener({ key: `sid ${drawId()}`, value: null, expires })
+      }
+      return store.watch(listener)
+    },
+  }
+}
+
+/** As many sessions more, each of a subject of its own. */
+async function addSessions(store, count) {
+  for await (const { value, expires } of store.list('session', USER)) {
+    for (let i = 0; i < count; i += 1) {
+      await store.add('session', { key: drawId(), value: { ...value, sub: `u-${i}` }, expires, group: `u-${i}` })
+    }
+    return
+  }
+}

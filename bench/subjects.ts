@@ -1,0 +1,76 @@
+// Who is measured: each server, the framework it stands on, and how it is set up.
+
+/** One server of the bench. */
+export interface Subject {
+  /** Names it on the command line. */
+  readonly id: string
+  readonly label: string
+  readonly file: string
+  /** The `id` of its framework with nothing on it; its own for the frameworks themselves. */
+  readonly base: 'koa' | 'fastify' | 'express'
+  readonly options?: object
+  /** Whether it needs a Redis server. */
+  readonly needsRedis?: boolean
+}
+
+const koa = { base: 'koa' } as const
+const fastify = { base: 'fastify', file: 'peers/fastify.mjs' } as const
+const express = { base: 'express', file: 'peers/express.mjs' } as const
+const kit = { ...koa, file: 'servers/kit.mjs' } as const
+const redis = { kind: 'redis' } as const
+
+/** The frameworks with nothing on them. */
+export const BASES: readonly Subject[] = [
+  { id: 'koa', label: 'Koa, nothing else', ...koa, file: 'servers/koa.mjs' },
+  { id: 'fastify', label: 'Fastify, nothing else', ...fastify, options: { isBare: true } },
+  { id: 'express', label: 'Express, nothing else', ...express },
+]
+
+/** The kit, on each store. */
+export const KITS: readonly Subject[] = [
+  { id: 'kit-memory', label: 'koa-holdfast, memory', ...kit },
+  { id: 'kit-lmdb', label: 'koa-holdfast, LMDB', ...kit, options: { kind: 'lmdb' } },
+  { id: 'kit-redis', label: 'koa-holdfast, Redis', ...kit, options: redis, needsRedis: true },
+]
+
+/** Koa with bare jose. */
+export const JOSE: Subject = { id: 'jose', label: 'Koa + bare jose.jwtVerify', ...koa, file: 'servers/jose.mjs' }
+
+/** Everybody else: as documented, and in the fast way that the documentation offers. */
+export const PEERS: readonly Subject[] = [
+  {
+    ...{ id: 'headers', label: 'reads both headers, does nothing', ...koa, file: 'servers/koa.mjs' },
+    options: { reads: true },
+  },
+  JOSE,
+  { id: 'koa-jwt', label: 'koa-jwt, ES256, PEM', ...koa, file: 'peers/koa-jwt.mjs' },
+  {
+    id: 'koa-jwt-fast',
+    label: 'koa-jwt, ES256, KeyObject',
+    ...koa,
+    file: 'peers/koa-jwt.mjs',
+    options: { fast: true },
+  },
+  ...(['cookie', 'memory'] as const).map((kind) => ({
+    ...{ id: `koa-session-${kind}`, label: `koa-session, ${kind === 'cookie' ? 'signed cookie' : kind}` },
+    ...{ ...koa, file: 'peers/koa-session.mjs', options: { kind } },
+  })),
+  {
+    ...{ id: 'koa-session-redis', label: 'koa-session, Redis (ioredis)', ...koa, file: 'peers/koa-session.mjs' },
+    ...{ options: redis, needsRedis: true },
+  },
+  { id: 'fastify-jwt', label: '@fastify/jwt, ES256', ...fastify },
+  { id: 'fastify-jwt-cache', label: '@fastify/jwt, ES256, cache', ...fastify, options: { cache: true } },
+  { id: 'express-session', label: 'express-session, memory', ...express, options: { kind: 'memory' } },
+  { id: 'express-session-redis', label: 'express-session, Redis', ...express, options: redis, needsRedis: true },
+  {
+    ...{ id: 'express-session-untouched', label: 'express-session, Redis, disableTouch', ...express },
+    ...{ options: { ...redis, disableTouch: true }, needsRedis: true },
+  },
+  { id: 'iron-session', label: 'iron-session', ...express, file: 'peers/iron-session.mjs' },
+  { id: 'better-auth', label: 'better-auth getSession', ...express, file: 'peers/better-auth.mjs' },
+  {
+    ...{ id: 'better-auth-cache', label: 'better-auth getSession, cookie cache', ...express },
+    ...{ file: 'peers/better-auth.mjs', options: { fast: true } },
+  },
+]
