@@ -119,13 +119,15 @@ export async function pace(load: Load, perSecond: number, isPatient: boolean): P
   }
 }
 
+const ignore = (): void => {}
+
 function withResolvers<T>(): {
   readonly promise: Promise<T>
   readonly resolve: (value: T) => void
   readonly reject: (error: Error) => void
 } {
-  let resolve: (value: T) => void = () => {}
-  let reject: (error: Error) => void = () => {}
+  let resolve: (value: T) => void = ignore
+  let reject: (error: Error) => void = ignore
   const promise = new Promise<T>((...both) => {
     ;[resolve, reject] = both
   })

@@ -3,7 +3,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
-import { stripVTControlCharacters } from 'node:util'
 
 import { drawChart } from './chart.ts'
 import { CORES } from './child.ts'
@@ -40,16 +39,11 @@ export function writeReport(all: readonly Findings[], seconds: number): void {
   const text = readFileSync(DOCUMENT, 'utf8')
   const [before, rest] = split(text, begin)
   const [, after] = split(rest, end)
-  const tables = all.flatMap((one) => one.tables)
   const parts = [
     describeRun(seconds),
     '![CPU time that each adds to a request](performance.svg)',
     ...['## Targets', toMarkdown(toVerdicts(all.flatMap((one) => one.verdicts)))],
-    ...tables.flatMap((table) => [
-      `## ${table.title}`,
-      ...(table.note === undefined ? [] : [table.note]),
-      toMarkdown(table),
-    ]),
+    ...all.flatMap(({ tables }) => tables).map(toSection),
   ]
   writeFileSync(DOCUMENT, `${before}${begin}\n\n${parts.join('\n\n')}\n\n${end}${after}`)
   writeFileSync(CHART, drawChart(all.flatMap(({ bars = [] }) => bars)))
@@ -73,9 +67,11 @@ function describeRun(seconds: number): string {
   ].join('\n\n')
 }
 
+/** Reads a package.json, whose form the cast says. */
+const read = (path: string): Manifest => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as Manifest
+
 /** What was measured, as it is installed. */
 function versions(): string[] {
-  const read = (path: string): Manifest => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as Manifest
   const peers = Object.keys(read('peers/package.json').devDependencies ?? {})
   return [
     read('../package.json'),
@@ -97,9 +93,13 @@ function toVerdicts(verdicts: readonly Verdict[]): Pick<Table, 'head' | 'rows'> 
   }
 }
 
+function toSection(table: Table): string {
+  return [`## ${table.title}`, table.note ?? '', toMarkdown(table)].join('\n\n')
+}
+
+const toLine = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
 function toMarkdown({ head, rows }: Pick<Table, 'head' | 'rows'>): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => stripVTControlCharacters(cell)).join(' | ')} |`
   const rule = head.map((_, i) => (i === 0 ? '---' : '---:'))
-  return [line(head), line(rule), ...rows.map(line)].join('\n')
+  return [head, rule, ...rows].map(toLine).join('\n')
 }

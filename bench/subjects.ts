@@ -17,11 +17,16 @@ const koa = { base: 'koa' } as const
 const fastify = { base: 'fastify', file: 'peers/fastify.mjs' } as const
 const express = { base: 'express', file: 'peers/express.mjs' } as const
 const kit = { ...koa, file: 'servers/kit.mjs' } as const
+const bare = { ...koa, file: 'servers/koa.mjs' } as const
+const jwt = { ...koa, file: 'peers/koa-jwt.mjs' } as const
+const session = { ...koa, file: 'peers/koa-session.mjs' } as const
+const betterAuth = { ...express, file: 'peers/better-auth.mjs' } as const
+const memory = { kind: 'memory' } as const
 const redis = { kind: 'redis' } as const
 
 /** The frameworks with nothing on them. */
 export const BASES: readonly Subject[] = [
-  { id: 'koa', label: 'Koa, nothing else', ...koa, file: 'servers/koa.mjs' },
+  { id: 'koa', label: 'Koa, nothing else', ...bare },
   { id: 'fastify', label: 'Fastify, nothing else', ...fastify, options: { isBare: true } },
   { id: 'express', label: 'Express, nothing else', ...express },
 ]
@@ -38,39 +43,22 @@ export const JOSE: Subject = { id: 'jose', label: 'Koa + bare jose.jwtVerify', .
 
 /** Everybody else: as documented, and in the fast way that the documentation offers. */
 export const PEERS: readonly Subject[] = [
-  {
-    ...{ id: 'headers', label: 'reads both headers, does nothing', ...koa, file: 'servers/koa.mjs' },
-    options: { reads: true },
-  },
+  { id: 'headers', label: 'reads both headers, does nothing', ...bare, options: { reads: true } },
   JOSE,
-  { id: 'koa-jwt', label: 'koa-jwt, ES256, PEM', ...koa, file: 'peers/koa-jwt.mjs' },
-  {
-    id: 'koa-jwt-fast',
-    label: 'koa-jwt, ES256, KeyObject',
-    ...koa,
-    file: 'peers/koa-jwt.mjs',
-    options: { fast: true },
-  },
-  ...(['cookie', 'memory'] as const).map((kind) => ({
-    ...{ id: `koa-session-${kind}`, label: `koa-session, ${kind === 'cookie' ? 'signed cookie' : kind}` },
-    ...{ ...koa, file: 'peers/koa-session.mjs', options: { kind } },
-  })),
-  {
-    ...{ id: 'koa-session-redis', label: 'koa-session, Redis (ioredis)', ...koa, file: 'peers/koa-session.mjs' },
-    ...{ options: redis, needsRedis: true },
-  },
+  { id: 'koa-jwt', label: 'koa-jwt, ES256, PEM', ...jwt },
+  { id: 'koa-jwt-fast', label: 'koa-jwt, ES256, KeyObject', ...jwt, options: { fast: true } },
+  { id: 'koa-session-cookie', label: 'koa-session, signed cookie', ...session, options: { kind: 'cookie' } },
+  { id: 'koa-session-memory', label: 'koa-session, memory', ...session, options: memory },
+  { id: 'koa-session-redis', label: 'koa-session, Redis (ioredis)', ...session, options: redis, needsRedis: true },
   { id: 'fastify-jwt', label: '@fastify/jwt, ES256', ...fastify },
   { id: 'fastify-jwt-cache', label: '@fastify/jwt, ES256, cache', ...fastify, options: { cache: true } },
-  { id: 'express-session', label: 'express-session, memory', ...express, options: { kind: 'memory' } },
+  { id: 'express-session', label: 'express-session, memory', ...express, options: memory },
   { id: 'express-session-redis', label: 'express-session, Redis', ...express, options: redis, needsRedis: true },
   {
-    ...{ id: 'express-session-untouched', label: 'express-session, Redis, disableTouch', ...express },
-    ...{ options: { ...redis, disableTouch: true }, needsRedis: true },
+    ...{ id: 'express-session-untouched', label: 'express-session, Redis, disableTouch', ...express, needsRedis: true },
+    options: { ...redis, disableTouch: true },
   },
   { id: 'iron-session', label: 'iron-session', ...express, file: 'peers/iron-session.mjs' },
-  { id: 'better-auth', label: 'better-auth getSession', ...express, file: 'peers/better-auth.mjs' },
-  {
-    ...{ id: 'better-auth-cache', label: 'better-auth getSession, cookie cache', ...express },
-    ...{ file: 'peers/better-auth.mjs', options: { fast: true } },
-  },
+  { id: 'better-auth', label: 'better-auth getSession', ...betterAuth },
+  { id: 'better-auth-cache', label: 'better-auth getSession, cookie cache', ...betterAuth, options: { fast: true } },
 ]

@@ -39,8 +39,8 @@ export function createMint(jwk: object, model: Headers): Mint {
     toRequest({ Authorization: `Bearer ${token}`, Cookie: `${cookieName}=${fingerprint}` })
 
   /** A token that nobody has signed. */
-  const make = (head: string): Buffer =>
-    requestOf({ token: `${head}.${encode({ ...claims, jti: draw(16) })}.${draw(64)}`, fingerprint: draw(32) })
+  const make = (start: string): Buffer =>
+    requestOf({ token: `${start}.${encode({ ...claims, jti: draw(16) })}.${draw(64)}`, fingerprint: draw(32) })
 
   return {
     good: (count) => times(count, () => requestOf(issue())),
@@ -51,8 +51,8 @@ export function createMint(jwk: object, model: Headers): Mint {
       garbage: (count) => times(count, () => requestOf({ token: draw(400), fingerprint: draw(32) })),
       expired(count) {
         const iat = Math.floor(Date.now() / 1000) - 1000
-        const times_ = { iat, exp: iat + 900, iat_ms: iat * 1000, auth_time: iat }
-        return times(count, () => requestOf(issue(times_)))
+        const late = { iat, exp: iat + 900, iat_ms: iat * 1000, auth_time: iat }
+        return times(count, () => requestOf(issue(late)))
       },
     },
   }

@@ -21,17 +21,20 @@ export async function create({ fast = false }) {
     telemetry: { enabled: false },
     ...(fast && { session: { cookieCache: { enabled: true, maxAge: 3600 } } }),
   })
-  const app = express()
-  app.get('/me', async (request, response) => {
+
+  async function answer(request, response) {
     const session = await auth.api.getSession({ headers: fromNodeHeaders(request.headers) })
     if (session === null) response.status(401).end()
     else response.json({ user: session.user.id })
-  })
+  }
 
   async function signIn() {
     const good = { Cookie: readCookies(await auth.api.signUpEmail({ body: person, asResponse: true })) }
     return { good, bad: [{}, { Cookie: good.Cookie.replaceAll(/=[^;]{8}/g, '=AAAAAAAA') }] }
   }
 
+  const app = express()
+  // oxlint-disable-next-line no-async-endpoint-handlers -- Express 5 looks after the promise
+  app.get('/me', answer)
   return { server: createServer(app), signIn }
 }

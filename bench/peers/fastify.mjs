@@ -8,14 +8,14 @@ import { anonymous, bearerOf, ISSUER, readKey, USER } from '../servers/shared.mj
 export async function create({ jwk, isBare = false, cache = false }) {
   const app = fastify()
   if (isBare) {
-    app.get('/me', async () => ({ user: USER }))
+    app.get('/me', () => ({ user: USER }))
   } else {
     const verify = { algorithms: ['ES256'], allowedIss: ISSUER, allowedAud: ISSUER, ...(cache && { cache }) }
     await app.register(jwt, { secret: { public: readKey(jwk).publicPem }, verify })
     app.addHook('onRequest', async (request) => {
       await request.jwtVerify()
     })
-    app.get('/me', async (request) => ({ user: request.user.sub }))
+    app.get('/me', (request) => ({ user: request.user.sub }))
   }
   await app.ready()
   return { server: app.server, signIn: isBare ? anonymous : bearerOf(jwk) }

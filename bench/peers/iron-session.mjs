@@ -11,16 +11,22 @@ const options = { password: 'a secret of the bench, long enough to be one', cook
 
 export async function create() {
   const app = express()
-  app.post('/login', async (request, response) => {
-    const session = await getIronSession(request, response, options)
-    session.user = USER
-    await session.save()
-    response.end()
-  })
-  app.get('/me', async (request, response) => {
-    const { user } = await getIronSession(request, response, options)
-    if (user === undefined) response.status(401).end()
-    else response.json({ user })
-  })
+  // oxlint-disable-next-line no-async-endpoint-handlers -- Express 5 looks after the promise
+  app.post('/login', login)
+  // oxlint-disable-next-line no-async-endpoint-handlers -- Express 5 looks after the promise
+  app.get('/me', answer)
   return { server: createServer(app), signIn: cookiesOf }
+}
+
+async function login(request, response) {
+  const session = await getIronSession(request, response, options)
+  session.user = USER
+  await session.save()
+  response.end()
+}
+
+async function answer(request, response) {
+  const { user } = await getIronSession(request, response, options)
+  if (user === undefined) response.status(401).end()
+  else response.json({ user })
 }

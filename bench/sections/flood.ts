@@ -1,7 +1,9 @@
 // Good traffic beside a flood of bad tokens: what the good traffic feels of it, what stays in memory, and how much is
 // reported.
 
-import { receive, type Server, startProcess } from '../child.ts'
+import type { ChildProcess } from 'node:child_process'
+
+import { type Cost, receive, type Server, startProcess } from '../child.ts'
 import { toRequest } from '../connection.ts'
 import type { Flood, Flooded } from '../flooder.ts'
 import { pace } from '../load.ts'
@@ -24,7 +26,7 @@ const KINDS = {
 } as const
 
 interface Row {
-  readonly kind: string
+  readonly kind: Kind
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
@@ -36,68 +38,68 @@ interface Row {
 
 /** Floods the kit with each kind in turn. */
 export async function runFlood(bench: Bench): Promise<Findings> {
-  const milliseconds = bench.isQuick ? 1000 : 30_000
+  const milliseconds = bench.isQuick ? 300 : 30_000
+  const kinds = Object.keys(KINDS) as Kind[] // those are its keys
   const [subject] = KITS
   const server = subject && (await bench.start(subject))
   if (server === undefined) return { tables: [], verdicts: [] }
+  const child = startProcess('flooder.ts', [], ['--import=tsx'], 'load')
   try {
+    await receive(child)
     await server.check()
-    // So that the first kind does not pay for the compiler.
-    await flood(bench, server, 'as many good requests', Math.min(milliseconds, 5000))
-    await flood(bench, server, 'forged signatures, our kid', Math.min(milliseconds, 5000))
+    const mint = createMint(bench.jwk, server.good)
     const rows: Row[] = []
-    for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
-      rows.push(await flood(bench, server, kind, milliseconds))
+    for (const kind of kinds) {
+      bench.progress(`flood: ${kind}`)
+      const requests = KINDS[kind]?.make(mint).map(String)
+      // First a short one, so that nobody pays for the compiler.
+      if (!bench.isQuick) await measure(server, child, { kind, requests, milliseconds: milliseconds / 10 })
+      rows.push(await measure(server, child, { kind, requests, milliseconds }))
     }
     await server.check()
     return { tables: [toTable(rows, milliseconds)], verdicts: judgeAll(rows, milliseconds) }
   } finally {
+    child.kill()
     server.close()
   }
 }
 
-async function flood(bench: Bench, server: Server, kind: keyof typeof KINDS, milliseconds: number): Promise<Row> {
-  bench.progress(`flood: ${kind}`)
-  const mint = createMint(bench.jwk, server.good)
-  const child = startProcess('flooder.ts', [], ['--import=tsx'], 'load')
-  try {
-    await receive(child)
-    const what = KINDS[kind]
-    const requests = what?.make(mint).map(String)
-    const before = await server.cost(true)
-    const flooded =
-      what === undefined || requests === undefined
-        ? { count: 0, seconds: 1 }
-        : send(child, {
-            port: server.port,
-            status: what.status,
-            requests,
-            connections: 64,
-            milliseconds,
-            perSecond: FLOOD,
-          })
-    const good = { port: server.port, requests: [toRequest(server.good)], connections: 16, milliseconds, status: 200 }
-    const began = await server.cost()
-    const { latencies, seconds } = await pace(good, GOOD, true)
-    const ended = await server.cost()
-    const { count, seconds: floodSeconds } = await flooded
-    const after = await server.cost(true)
-    const heldBy = ({ memory }: typeof after): number => memory.heapUsed + memory.arrayBuffers
-    return {
-      kind,
-      perSecond: count / floodSeconds,
-      p50: quantile(latencies, 0.5),
-      p99: quantile(latencies, 0.99),
-      grown: heldBy(after) - heldBy(before),
-      events: (after.counts['events'] ?? 0) - (before.counts['events'] ?? 0),
-      busy: (ended.cpu - began.cpu) / 1e6 / seconds,
-    }
-  } finally {
-    child.kill()
+type Kind = keyof typeof KINDS
+
+async function measure(
+  server: Server,
+  child: ChildProcess,
+  { kind, requests, milliseconds }: { kind: Kind; requests: string[] | undefined; milliseconds: number },
+): Promise<Row> {
+  const { port } = server
+  const status = KINDS[kind]?.status
+  const before = await server.cost(true)
+  const flooded =
+    requests === undefined || status === undefined
+      ? { count: 0, seconds: 1 }
+      : send(child, { ...{ port, status, requests, milliseconds }, connections: 64, perSecond: FLOOD })
+  const began = await server.cost()
+  const good = { port, requests: [toRequest(server.good)], connections: 16, milliseconds, status: 200 }
+  const { latencies, seconds } = await pace(good, GOOD, true)
+  const ended = await server.cost()
+  const { count, seconds: floodSeconds } = await flooded
+  const after = await server.cost(true)
+  return {
+    kind,
+    perSecond: count / floodSeconds,
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+    grown: heldBy(after) - heldBy(before),
+    events: (after.counts['events'] ?? 0) - (before.counts['events'] ?? 0),
+    busy: (ended.cpu - began.cpu) / 1e6 / seconds,
   }
 }
 
-function send(child: ReturnType<typeof startProcess>, flood: Flood): Promise<Flooded> {
+function heldBy({ memory }: Cost): number {
+  return memory.heapUsed + memory.arrayBuffers
+}
+
+function send(child: ChildProcess, flood: Flood): Promise<Flooded> {
   const answer = receive<Flooded>(child)
   child.send(flood)
   return answer

@@ -46,10 +46,8 @@ function toTable(bases: readonly Subject[], wanted: readonly Subject[], samples:
   }
   const bareOf = ({ id, label }: Subject): string[] => {
     const all = wanted.filter(({ base }) => base === id).flatMap((subject) => samples.get(subject.id) ?? [])
-    const [rate, cpu, share] = (['rate', 'cpu', 'busy'] as const).map((name) =>
-      median(all.map(({ bare }) => bare[name])),
-    )
-    return [label, `${rate?.toFixed(0)}`, '100 %', '', `${cpu?.toFixed(1)}`, `${((share ?? 0) * 100).toFixed(0)} %`]
+    const of = (name: 'rate' | 'cpu' | 'busy'): number => median(all.map(({ bare }) => bare[name]))
+    return [label, of('rate').toFixed(0), '100 %', '', of('cpu').toFixed(1), `${(of('busy') * 100).toFixed(0)} %`]
   }
   return {
     title: 'Repeated sessions over HTTP',

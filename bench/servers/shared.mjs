@@ -24,10 +24,11 @@ export function readKey(jwk) {
   return { publicKey, publicPem: publicKey.export({ type: 'spki', format: 'pem' }) }
 }
 
+const id = () => randomBytes(16).toString('base64url')
+
 /** A token with the claims that the kit's have. */
 export async function signToken(jwk) {
   const now = Math.floor(Date.now() / 1000)
-  const id = () => randomBytes(16).toString('base64url')
   const claims = { iss: ISSUER, sub: USER, aud: ISSUER, client_id: ISSUER, exp: now + 3600, iat: now, auth_time: now }
   return new SignJWT({ ...claims, jti: id(), sid: id(), roles: ['reader'], fgp: randomBytes(32).toString('base64url') })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: jwk.kid })
