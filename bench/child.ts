@@ -35,27 +35,23 @@ export interface Server {
   close(): void
 }
 
-/** Puts this process where the load comes from. */
-export function pinLoad(): void {
-  if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES.load), String(process.pid)])
-}
-
 /** Starts a file of this folder in a process of its own. */
 export function startProcess(
   file: string,
   parameters: readonly string[],
   nodeOptions: readonly string[],
-  core: 'server' | 'load' = 'server',
 ): ChildProcess {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  const child = fork(path, parameters, {
+  return fork(path, parameters, {
     execArgv: [...nodeOptions],
     env: { ...process.env, NODE_ENV: 'production', NODE_NO_WARNINGS: '1' },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  // All of its threads: some have been made by now.
-  if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES[core]), String(child.pid)])
-  return child
+}
+
+/** Puts a process, with all threads that it has by now, on one of the cores. Later ones follow. */
+export function pin({ pid }: Pick<ChildProcess, 'pid'>, core: 'server' | 'load'): void {
+  if (CORES !== undefined) execFileSync('taskset', ['-acp', String(CORES[core]), String(pid)])
 }
 
 /** The next message of a process. @throws Error with what it said when it ends instead */
@@ -83,6 +79,8 @@ export async function startServer(file: string, options: object): Promise<Server
     ['--expose-gc'],
   )
   const { port, good, bad } = await receive<Pick<Server, 'port' | 'good' | 'bad'>>(child)
+  // Until now it could start beside others.
+  pin(child, 'server')
   const expect = async (headers: Headers, status: number): Promise<void> => {
     const answer = await get(port, headers)
     const isRight = answer.status === status && (status !== 200 || /^{"user":"[\w-]+"}$/.test(answer.body))

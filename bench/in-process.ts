@@ -80,7 +80,7 @@ if (key === undefined) throw new Error('the key set has no active key')
 
 const rules = { algorithms: ['ES256'], issuer, audience: issuer, typ: 'at+jwt' }
 const model = { Authorization: `Bearer ${access.token}`, Cookie: `__Secure-Fgp=${joinFingerprints(fingerprints)}` }
-const pairs = createMint(jwk, model).pairs(isQuick ? 6000 : 60_000)
+const pairs = createMint(jwk, model).pairs(isQuick ? 3000 : 60_000)
 // Copies, as each request brings: what is known of one string is not known of the next.
 const copies = Array.from({ length: 4096 }, () => {
   return { token: Buffer.from(access.token).toString('latin1'), fingerprints: [...fingerprints] }

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { generateKey } from 'koa-holdfast'
 
 import { type RedisServer, startRedis } from '../test/helpers/redis.ts'
-import { CORES, pinLoad, startServer } from './child.ts'
+import { CORES, pin, startServer } from './child.ts'
 import { printFindings, writeReport } from './report.ts'
 import type { Bench, Findings } from './section.ts'
 import { runDistinct } from './sections/distinct.ts'
@@ -55,7 +55,7 @@ const bench: Bench = {
 }
 
 installPeers()
-pinLoad()
+pin(process, 'load')
 console.log(
   CORES === undefined
     ? 'Processes are not pinned: there is no taskset here, or one core only.'

@@ -8,7 +8,7 @@ import { BASES, JOSE, KITS } from '../subjects.ts'
 import { createMint } from '../tokens.ts'
 
 // More than are sent in all rounds together.
-const COUNT = { full: 120_000, quick: 6000 }
+const COUNT = { full: 120_000, quick: 2000 }
 
 /** Measures the kit and bare jose. */
 export async function runDistinct(bench: Bench): Promise<Findings> {

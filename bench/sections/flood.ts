@@ -3,7 +3,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 
-import { type Cost, receive, type Server, startProcess } from '../child.ts'
+import { type Cost, pin, receive, type Server, startProcess } from '../child.ts'
 import { toRequest } from '../connection.ts'
 import type { Flood, Flooded } from '../flooder.ts'
 import { pace } from '../load.ts'
@@ -43,9 +43,10 @@ export async function runFlood(bench: Bench): Promise<Findings> {
   const [subject] = KITS
   const server = subject && (await bench.start(subject))
   if (server === undefined) return { tables: [], verdicts: [] }
-  const child = startProcess('flooder.ts', [], ['--import=tsx'], 'load')
+  const child = startProcess('flooder.ts', [], ['--import=tsx'])
   try {
     await receive(child)
+    pin(child, 'load')
     await server.check()
     const mint = createMint(bench.jwk, server.good)
     const rows: Row[] = []
@@ -130,6 +131,6 @@ function judgeAll([alone, , ...floods]: readonly Row[], milliseconds: number): V
   return floods.flatMap(({ kind, p99, grown, events }) => [
     judge(`flood, ${kind}: good p99 beside that without`, p99 / alone.p99, { most: 2 }),
     judge(`flood, ${kind}: heap grown, MB`, grown / 1e6, { most: 1 }),
-    judge(`flood, ${kind}: events a second`, events / (milliseconds / 1000), { most: 150 }, 0),
+    judge(`flood, ${kind}: events a second`, events / Math.max(milliseconds / 1000, 1), { most: 150 }, 0),
   ])
 }

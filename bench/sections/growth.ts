@@ -58,12 +58,14 @@ export async function runGrowth(bench: Bench): Promise<Findings> {
   const steps = [ONE, ...(bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))]
   const all: Measured[] = []
   try {
-    for (const one of steps) {
-      bench.progress(`growth: starting with ${one.label}`)
-      const subject: Subject = { ...one, base: 'koa', file: 'servers/kit.mjs' }
-      const server = await bench.start(subject)
-      if (server === undefined) continue
-      all.push({ ...one, server, requests: createMint(bench.jwk, server.good).good(one.tokens) })
+    bench.progress('growth: starting, which takes a while')
+    const servers = await Promise.all(
+      steps.map((one) => bench.start({ ...one, base: 'koa', file: 'servers/kit.mjs' } satisfies Subject)),
+    )
+    for (const [i, one] of steps.entries()) {
+      const server = servers[i]
+      if (server !== undefined)
+        all.push({ ...one, server, requests: createMint(bench.jwk, server.good).good(one.tokens) })
     }
     const first = all[0]?.server
     const runners = all.map(({ id, server, requests }): Runner => {

@@ -1,6 +1,6 @@
 // Without HTTP, in a process of its own: what the kit does beside the least that it takes.
 
-import { receive, startProcess } from '../child.ts'
+import { pin, receive, startProcess } from '../child.ts'
 import type { Compared, Delay } from '../in-process.ts'
 import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
 import { median, spread } from '../stats.ts'
@@ -12,6 +12,7 @@ export async function runInProcess(bench: Bench): Promise<Findings> {
   bench.progress('in-process: starting')
   const compared: Compared[] = []
   const child = startProcess('in-process.ts', [bench.isQuick ? 'quick' : 'full'], ['--import=tsx'])
+  pin(child, 'server')
   try {
     for (;;) {
       const message = await receive<Message>(child)

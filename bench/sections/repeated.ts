@@ -12,12 +12,13 @@ const SUBJECTS = [...KITS, ...PEERS]
 export async function runRepeated(bench: Bench): Promise<Findings> {
   const wanted = SUBJECTS.filter(({ id }) => bench.wants(`repeated/${id}`))
   const bases = BASES.filter(({ id }) => wanted.some(({ base }) => base === id))
+  bench.progress('repeated: starting')
   const servers = new Map<string, Server>()
-  for (const subject of [...bases, ...wanted]) {
-    bench.progress(`repeated: starting ${subject.id}`)
+  const start = async (subject: Subject): Promise<void> => {
     const server = await bench.start(subject)
     if (server !== undefined) servers.set(subject.id, server)
   }
+  await Promise.all([...bases, ...wanted].map(start))
   try {
     const runners = wanted.flatMap(({ id, base }): Runner[] => {
       const server = servers.get(id)
