@@ -8,10 +8,10 @@ const LONGEST = 150
 
 const STYLE = `
   text { font: 14px system-ui, sans-serif; fill: #24292f }
-  .title { font-weight: 600 }
+  .page { fill: #fff } .title { font-weight: 600 }
   .ours { fill: #0969da } .peer { fill: #8c959f } .ours-text { font-weight: 600 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .ours { fill: #58a6ff } .peer { fill: #6e7681 }
+    .page { fill: #0d1117 } text { fill: #e6edf3 } .ours { fill: #58a6ff } .peer { fill: #6e7681 }
   }`
 
 /** Draws the bars, the shortest first. */
@@ -23,7 +23,7 @@ export function drawChart(bars: readonly Bar[]): string {
     const y = TOP + i * ROW
     const width = Math.max((Math.min(value, longest) / longest) * room, 1)
     const bold = isOurs ? ' class="ours-text"' : ''
-    const cut = value > longest ? `<path d="M${LABELS + width - 14} ${y + 20}l6-18h5l-6 18z" fill="#fff"/>` : ''
+    const cut = value > longest ? `<path d="M${LABELS + width - 14} ${y + 20}l6-18h5l-6 18z" class="page"/>` : ''
     return (
       `<text x="${LABELS - 10}" y="${y + 15}" text-anchor="end"${bold}>${escape(label)}</text>` +
       `<rect x="${LABELS}" y="${y + 2}" width="${width.toFixed(1)}" height="18" rx="2" class="${isOurs ? 'ours' : 'peer'}"/>${cut}` +
@@ -36,6 +36,7 @@ export function drawChart(bars: readonly Bar[]): string {
 <title>${title}</title>
 <style>${STYLE}
 </style>
+<rect width="100%" height="100%" class="page"/>
 <text x="10" y="26" class="title">${title}</text>
 ${rows.join('\n')}
 </svg>
