@@ -70,6 +70,8 @@ for (const [name, run] of Object.entries(SECTIONS)) {
   printFindings(findings)
   found.push(findings)
 }
+if (found.length === 0)
+  throw new Error(`--only: expected ${Object.keys(SECTIONS).join(', ')}, or parts of them such as repeated/kit`)
 const seconds = Math.round((performance.now() - began) / 1000)
 console.log(`\n${seconds} s`)
 if (!values.quick && only === undefined) writeReport(found, seconds)

@@ -18,6 +18,7 @@ export interface Runner {
 
 /** What one window of one server has shown. */
 export interface Window {
+  readonly count: number
   /** Answers a second. */
   readonly rate: number
   /** Processor time of the server, in microseconds a request. */
@@ -35,6 +36,9 @@ export interface Sample extends Window {
 export type Samples = ReadonlyMap<string, readonly Sample[]>
 
 const CONNECTIONS = 32
+// A window is in milliseconds. The compiler needs requests rather than time, and a slow server needs an end to it.
+const FULL = { rounds: 7, window: 700, warmUp: { requests: 10_000, windows: 20 } }
+const QUICK = { rounds: 1, window: 100, warmUp: { requests: 1, windows: 1 } }
 
 /** What a request costs beside the bare framework, in microseconds of processor time. */
 export const addedOf = (sample: Sample): number => sample.cpu - sample.bare.cpu
@@ -44,9 +48,7 @@ export const keptOf = (sample: Sample): number => sample.rate / sample.bare.rate
 
 /** Measures everybody. @throws Error when somebody gives a wrong answer, before, after or meanwhile */
 export async function measureRounds(bench: Bench, section: string, runners: readonly Runner[]): Promise<Samples> {
-  const { rounds, window, warmUp } = bench.isQuick
-    ? { rounds: 1, window: 150, warmUp: 100 }
-    : { rounds: 7, window: 700, warmUp: 1500 }
+  const { rounds, window, warmUp } = bench.isQuick ? QUICK : FULL
   const everybody = new Map<Server, readonly Buffer[] | undefined>()
   for (const { base, server, requests } of runners) {
     if (base !== undefined && !everybody.has(base)) everybody.set(base, undefined)
@@ -54,29 +56,37 @@ export async function measureRounds(bench: Bench, section: string, runners: read
   }
   const sent = new Map<Server, number>()
 
-  async function measure(server: Server, milliseconds: number): Promise<Window> {
+  async function measure(server: Server): Promise<Window> {
     const requests = everybody.get(server) ?? [toRequest(server.good)]
     const first = sent.get(server) ?? 0
-    const load: Load = { port: server.port, requests, first, connections: CONNECTIONS, milliseconds, status: 200 }
+    const load: Load = {
+      port: server.port,
+      requests,
+      first,
+      connections: CONNECTIONS,
+      milliseconds: window,
+      status: 200,
+    }
     const before = await server.cost()
     const { count, seconds } = await saturate(load)
     const cpu = (await server.cost()).cpu - before.cpu
     // Where each token is used once, the next window goes on with the next one.
     sent.set(server, first + count)
-    return { rate: count / seconds, cpu: cpu / count, busy: cpu / 1e6 / seconds }
+    return { count, rate: count / seconds, cpu: cpu / count, busy: cpu / 1e6 / seconds }
   }
 
   for (const server of everybody.keys()) {
     bench.progress(`${section}: warming up`)
     await server.check()
-    await measure(server, warmUp)
+    let count = 0
+    for (let i = 0; i < warmUp.windows && count < warmUp.requests; i += 1) count += (await measure(server)).count
   }
   const samples = new Map<string, Sample[]>(runners.map(({ id }) => [id, []]))
   for (let round = 1; round <= rounds; round += 1) {
     for (const { id, server, base } of runners) {
       bench.progress(`${section}: round ${round} of ${rounds}, ${id}`)
-      const bare = base === undefined ? undefined : await measure(base, window)
-      const own = await measure(server, window)
+      const bare = base === undefined ? undefined : await measure(base)
+      const own = await measure(server)
       samples.get(id)?.push({ ...own, bare: bare ?? own })
     }
   }
