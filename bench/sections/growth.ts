@@ -40,8 +40,11 @@ const tokens = (count: number): Step =>
 const claims = (bytes: number): Step => step(`claims-${bytes}`, `${bytes} bytes of claims more`, { claimBytes: bytes })
 
 const ONE = step('one', `1 session, 0 revocations, ${TOKENS} tokens`)
+// What the same varies by.
+const SAME = step('same', 'the same in another process')
 const QUICK = [sessions(1000), revocations(10_000), tokens(1000), claims(3500)]
 const FULL = [
+  SAME,
   ...[1000, million].map(sessions),
   ...[100_000, 5 * million].map(revocations),
   ...[1, 1000, 10_000, 100_000].map(tokens),
