@@ -106,6 +106,10 @@ test.serial(
     await page.waitForFunction(() => document.activeElement?.id === 'sign-in-title')
     t.is((await lab.demo.request('GET', '/api/me', pair)).status, 401)
     t.deepEqual(await context.cookies(), [])
+    t.regex(await page.locator('#events').innerText(), /Theft/)
+    await visited.signIn('alice')
+    await page.locator('#events').getByText('Signed in').waitFor()
+    t.deepEqual(await page.locator('#events b').allInnerTexts(), ['Signed in'], 'whoever comes next sees none of that')
     t.deepEqual(await complaints(), [])
   },
 )
