@@ -29,12 +29,13 @@ export function createFetch(options: {
   return async (input, init) => {
     const given = new Request(input, init)
     const { url, credentials, redirect, referrer, referrerPolicy } = given
-    if (!isOwn(url) || given.headers.has('Authorization')) return nativeFetch(given)
+    // Without the cookies a token looks stolen.
+    if (!isOwn(url) || credentials === 'omit' || given.headers.has('Authorization')) return nativeFetch(given)
     const isForeign = new URL(url).origin !== globalThis.location?.origin
     const request = new Request(given, {
       // What another parameter would reset.
       ...{ referrer, referrerPolicy },
-      ...(isForeign && !init?.credentials && credentials !== 'omit' && { credentials: 'include' }),
+      ...(isForeign && !init?.credentials && { credentials: 'include' }),
       ...(!canRedirect && redirect === 'follow' && { redirect: 'error' }),
     })
     // A stream can be sent only once.

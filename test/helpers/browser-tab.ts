@@ -1,0 +1,116 @@
+// A tab of a real browser with a client in it, driven from outside.
+
+import type { ExecutionContext } from 'ava'
+import type { Browser, BrowserContext, JSHandle, Page } from 'playwright-core'
+
+import type { Client, ClientOptions, Session } from '../../src/client/index.ts'
+import type { BrowserApp } from './browser-app.ts'
+import { launchChromium, reportMissingChromium } from './chromium.ts'
+import type { Owner } from './http.ts'
+
+export interface Tab {
+  readonly page: Page
+  /** The client. It is held by the test alone: the page has no name for it. */
+  readonly client: JSHandle<Client>
+  session(): Promise<Session>
+  /** Waits until the session is so. */
+  until(status: Session['status'], subject?: string): Promise<void>
+  login(username?: string): Promise<Session>
+  /** The status of `client.fetch`, or the name of what it threw. */
+  status(
+    url: string,
+    init?: { readonly method?: string; readonly headers?: Record<string, string>; readonly body?: string },
+  ): Promise<number | string>
+}
+
+export interface TabOptions {
+  readonly path?: string
+  readonly client?: Partial<Record<keyof ClientOptions, unknown>>
+  /** Runs in the page before anything else does. */
+  readonly before?: () => void
+  /** Whether to return before the first answer. @default false */
+  readonly isEarly?: boolean
+}
+
+/** Opens the page of an app in a new tab, and makes a client there. */
+export async function openTab(context: BrowserContext, app: BrowserApp, options: TabOptions = {}): Promise<Tab> {
+  const { path = '/', before, isEarly = false } = options
+  const page = await context.newPage()
+  if (before !== undefined) await page.addInitScript(before)
+  await page.goto(app.origin + path)
+  return adopt(page, options.client, isEarly)
+}
+
+/** Makes a client in a page that is there. */
+export async function adopt(page: Page, options: TabOptions['client'] = {}, isEarly = false): Promise<Tab> {
+  const client = await page.evaluateHandle(
+    async ([url, given]) => ((await import(url)) as typeof import('../../src/client/index.ts')).createClient(given),
+    ['/client.js', options as ClientOptions] as const, // what is wrong on purpose is wrong there
+  )
+  const tab: Tab = {
+    page,
+    client,
+    session: () => client.evaluate(({ session }) => session),
+    // No function in it has a name: what tsx makes of one does not run in the page.
+    until: (status, subject) =>
+      client.evaluate(
+        async (one, [wanted, who]) => {
+          for (;;) {
+            const { session } = one
+            const isWho = who === undefined || (session.status === 'signed-in' && session.subject === who)
+            if (session.status === wanted && isWho) return
+            await new Promise((resolve) => {
+              one.onChange(resolve)
+            })
+          }
+        },
+        [status, subject] as const,
+      ),
+    login: (username = 'alice') =>
+      client.evaluate((one, name) => one.login({ username: name, password: 'correct' }), username),
+    status: (url, init) =>
+      client.evaluate(
+        (one, [to, how]) =>
+          one.fetch(to, how).then(
+            ({ status }) => status,
+            (error: Error) => error.name,
+          ),
+        [url, init] as const,
+      ),
+  }
+  if (!isEarly) await client.evaluate(async ({ ready }) => void (await ready))
+  return tab
+}
+
+/** Browser contexts for the tests of one file, each of which starts the one browser with `start` before them all. */
+export interface Contexts {
+  readonly owner: Owner
+  start(flags?: readonly string[]): Promise<void>
+  end(): Promise<void>
+  /** A fresh one that ends with the test; undefined, and said, without a browser. */
+  open(t: ExecutionContext, options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext | undefined>
+}
+
+export function createContexts(): Contexts {
+  const ends: (() => unknown)[] = []
+  const owner: Owner = { teardown: (end) => void ends.unshift(end) }
+  let browser: Browser | undefined
+  return {
+    owner,
+    async start(flags) {
+      browser = await launchChromium(owner, flags)
+    },
+    async end() {
+      for (const end of ends) await end()
+    },
+    async open(t, options) {
+      if (browser === undefined) {
+        reportMissingChromium(t)
+        return undefined
+      }
+      const context = await browser.newContext(options)
+      t.teardown(() => context.close())
+      return context
+    },
+  }
+}
