@@ -72,7 +72,7 @@ const sessions = createSessions({
   ...{ ...settings, issuer: signer, store, revocations, outbox },
   events: createEvents(Date.now),
 })
-const verifier = createTokenVerifier({ ...settings, keys, revocations, typ: 'at+jwt' })
+const verifier = createTokenVerifier({ ...settings, keys, revocations, typ: 'at+jwt', maxCached: 10_000 })
 const subject = { sub: 'u-4711', claims: { roles: ['reader'] } }
 const { access, fingerprints } = await sessions.start(subject, { replaces: [] })
 const key = keys.active
