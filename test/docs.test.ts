@@ -82,9 +82,17 @@ test.serial('the tests that docs/testing.md shows for node:test pass', async (t)
   }
 })
 
-test("README's quick start is examples/minimal, to the letter", (t) => {
-  const [, code] = /<!-- examples\/minimal\/main\.ts -->\n+```ts\n([^]*?)```/.exec(read('README.md')) ?? []
-  t.is(code, read('examples/minimal/main.ts'))
+test('every example that a document takes from a file is that file, to the letter', (t) => {
+  const taken = documents.flatMap((document) =>
+    [...read(document).matchAll(/<!-- (examples\/[\w./-]+) -->\n+```\w+\n([^]*?)```/g)].map(
+      ([, file = '', code = '']) => ({ file, isSame: code === read(file) }),
+    ),
+  )
+  t.true(taken.some(({ file }) => file === 'examples/minimal/main.ts'))
+  t.deepEqual(
+    taken.filter(({ isSame }) => !isSame),
+    [],
+  )
 })
 
 test('every relative link in the documents leads to a file', (t) => {

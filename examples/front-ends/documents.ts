@@ -3,15 +3,16 @@
 
 import type { Middleware } from 'koa'
 
-import { policy, type PolicyState } from './policy.ts'
+import { createPolicy, type PolicyState } from './policy.ts'
 
 /** @param login - where strangers go, relative to the origin */
-export function documents(login: string): Middleware<PolicyState> {
+export function createDocuments(login: string): Middleware<PolicyState> {
   return async function documents(ctx, next) {
     await next()
     if (ctx.status !== 401 || ctx.method !== 'GET' || ctx.accepts('json', 'html') !== 'html') return
     // The kit's refusals have a stricter one.
-    await policy()(ctx, async () => {
+    await createPolicy()(ctx, async () => {
+      ctx.type = 'html'
       ctx.body = `<!doctype html>
 <title>One moment …</title>
 <script type="module" nonce="${ctx.state.nonce}">

@@ -7,7 +7,7 @@ import Koa from 'koa'
 import { type AuthState, createKeySet, createSessionKit, memoryStore } from 'koa-holdfast'
 
 import { bundle } from './bundle.ts'
-import { policy, type PolicyState } from './policy.ts'
+import { createPolicy, type PolicyState } from './policy.ts'
 
 const { PORT = '3000', HOST = '127.0.0.1' } = process.env
 const issuer = `http://localhost:${PORT}`
@@ -40,7 +40,7 @@ router.get('/api/me', kit.protect(), (ctx) => {
 
 for (const { path, script, policies } of FRONT_ENDS) {
   const page = await read(`.${path}/index.html`)
-  router.get(path, policy(policies), (ctx) => {
+  router.get(path, createPolicy(policies), (ctx) => {
     ctx.type = 'html'
     ctx.body = page.replaceAll('{{nonce}}', ctx.state.nonce)
   })

@@ -10,7 +10,7 @@ export interface PolicyState {
 }
 
 /** @param trustedTypes - the Trusted Types policies that may be made: none, unless a library makes its own */
-export function policy(trustedTypes: readonly string[] = []): Middleware<PolicyState> {
+export function createPolicy(trustedTypes: readonly string[] = []): Middleware<PolicyState> {
   return async function policy(ctx, next) {
     ctx.state.nonce = randomBytes(16).toString('base64')
     ctx.set({

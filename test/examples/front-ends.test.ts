@@ -1,12 +1,20 @@
 // The plain, the React and the Vue front end in a real Chromium: what each shows and when, and that none of them, nor the
 // library it is made with, needs more than the policy of docs/front-ends.md allows.
 
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+
+import { Router } from '@koa/router'
 import test, { type ExecutionContext } from 'ava'
+import Koa from 'koa'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 
+import { createDocuments } from '../../examples/front-ends/documents.ts'
+import type { PolicyState } from '../../examples/front-ends/policy.ts'
+import { type AuthState, createKeySet, createSessionKit, memoryStore } from '../../src/index.ts'
 import { launchChromium, reportMissingChromium } from '../helpers/chromium.ts'
 import { type Example, findPort, startExample } from '../helpers/example.ts'
-import type { Owner } from '../helpers/http.ts'
+import { type Handler, listen, type Owner } from '../helpers/http.ts'
 
 const FRONT_ENDS = ['plain', 'react', 'vue']
 const STATES = { unknown: 'One moment …', 'signed-out': 'Sign in', 'signed-in': 'Signed in as alice' }
@@ -87,19 +95,16 @@ for (const name of FRONT_ENDS) {
     const visited = await visit(t, name)
     if (visited === undefined) return
     const { context, open, complaints } = visited
-    let release = (): void => {}
-    const released = new Promise<void>((resolve) => {
-      release = resolve
-    })
+    const gate = new AbortController()
     await context.route('**/auth/refresh', async (route) => {
-      await released
+      if (!gate.signal.aborted) await once(gate.signal, 'abort')
       await route.continue()
     })
     const page = await open()
     await page.locator('main > :not(h1):visible').first().waitFor()
     t.deepEqual(await statesOf(page), ['unknown'])
 
-    release()
+    gate.abort()
     await signedOut(page)
     t.deepEqual(await statesOf(page), ['unknown', 'signed-out'])
     t.deepEqual(complaints, [])
@@ -142,7 +147,7 @@ for (const name of FRONT_ENDS) {
   test.serial(`${name}: two pages sign in and out together`, async (t) => {
     const visited = await visit(t, name)
     if (visited === undefined) return
-    const { context, open, complaints } = visited
+    const { open, complaints } = visited
     const [here, there] = [await open(), await open()]
     await Promise.all([signedOut(here), signedOut(there)])
     await signIn(here)
@@ -174,7 +179,8 @@ test.serial(
         () => document.write('<p>'),
       ].map((attempt) => {
         try {
-          return attempt() && 'let in'
+          attempt()
+          return 'let in'
         } catch (error) {
           return (error as Error).name // what a browser throws
         }
@@ -183,5 +189,82 @@ test.serial(
     t.deepEqual(refused, ['TypeError', 'TypeError', 'TypeError'])
     const reasons = complaints.map((one) => /directive '([\w-]+)|requires '(\w+)'/.exec(one)?.slice(1).join('') ?? one)
     t.deepEqual(reasons, ['script-src', 'script-src', 'TrustedHTML', 'TrustedScriptURL', 'TrustedHTML'])
+  },
+)
+
+const CLIENT = new URL('../../dist/client/holdfast-client.min.js', import.meta.url)
+
+/** An app that renders a page for whoever is signed in, and logs anybody in; its clock can be moved. */
+async function startRendering(owner: Owner): Promise<{ origin: string; otherSite: string; advance(ms: number): void }> {
+  let offset = 0
+  const app: { handle?: Handler } = {}
+  const port = await listen(owner, (...pair) => app.handle?.(...pair))
+  const kit = await createSessionKit({
+    issuer: `http://localhost:${port}`,
+    keys: await createKeySet(),
+    store: memoryStore(),
+    accessToken: { transport: 'cookie' },
+    clock: () => Date.now() + offset,
+    authenticate: () => ({ sub: 'alice' }),
+  })
+  owner.teardown(() => kit.close())
+  const router = new Router<AuthState & PolicyState>()
+  router.get('/koa-holdfast-client.js', async (ctx) => {
+    ctx.type = 'text/javascript'
+    ctx.body = await readFile(CLIENT)
+  })
+  router.get('/page', createDocuments('/stranger'), kit.protect(), (ctx) => {
+    ctx.body = `<!doctype html><p>Page of ${ctx.state.auth.sub}</p>`
+  })
+  for (const [path, html] of [
+    ['/favicon.ico', ''],
+    ['/stranger', '<!doctype html><p>Who are you?</p>'],
+    ['/link', `<!doctype html><a href="http://localhost:${port}/page">Go</a>`],
+  ] as const) {
+    router.get(path, (ctx) => {
+      ctx.body = html
+    })
+  }
+  app.handle = new Koa().use(kit.routes()).use(router.routes()).callback()
+  return {
+    origin: `http://localhost:${port}`,
+    otherSite: `http://127.0.0.1:${port}`,
+    advance(ms) {
+      offset += ms
+    },
+  }
+}
+
+test.serial(
+  'a page that the server renders is there after a link from another site, and after its token has expired',
+  async (t) => {
+    const visited = await visit(t, 'plain')
+    if (visited === undefined) return
+    const { origin, otherSite, advance } = await startRendering(t)
+    const page = await visited.context.newPage()
+    const answers: string[] = []
+    page.on('response', (response) => {
+      if (response.request().isNavigationRequest())
+        answers.push(`${response.status()} ${new URL(response.url()).pathname}`)
+    })
+    await page.goto(`${origin}/page`)
+    await page.getByText('Who are you?').waitFor()
+    await page.evaluate(() =>
+      fetch('/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' }),
+    )
+    await page.goto(`${origin}/page`)
+    await page.getByText('Page of alice').waitFor()
+
+    await page.goto(`${otherSite}/link`)
+    await page.getByText('Go').click()
+    await page.getByText('Page of alice').waitFor()
+    advance(16 * 60_000)
+    await page.goto(`${origin}/page`)
+    await page.getByText('Page of alice').waitFor()
+    t.deepEqual(answers, [
+      ...['401 /page', '200 /stranger', '200 /page'],
+      ...['200 /link', '401 /page', '200 /page', '401 /page', '200 /page'],
+    ])
+    t.deepEqual(visited.complaints, [])
   },
 )

@@ -1,4 +1,4 @@
-import { createClient } from '/koa-holdfast-client.js'
+import { createClient } from '../koa-holdfast-client.js'
 
 const client = createClient()
 const find = (id) => document.getElementById(id)

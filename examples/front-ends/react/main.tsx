@@ -47,10 +47,6 @@ function Account({ session }: { readonly session: SignedIn }): JSX.Element {
     setAnswer(response.ok ? `You are ${sub}.` : `Answer ${response.status}.`)
   }
 
-  async function signOut(): Promise<void> {
-    await client.logout().catch(console.error)
-  }
-
   return (
     <>
       <p>
@@ -60,6 +56,10 @@ function Account({ session }: { readonly session: SignedIn }): JSX.Element {
       <p role="status">{answer}</p>
     </>
   )
+}
+
+async function signOut(): Promise<void> {
+  await client.logout().catch(console.error)
 }
 
 function TimeLeft({ session }: { readonly session: SignedIn }): JSX.Element {
