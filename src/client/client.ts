@@ -61,7 +61,6 @@ export function createClient(options: ClientOptions = {}): Client {
   let isActive = false
   /** Counts what makes the answer to an older request worthless. */
   let epoch = 0
-  let aborter: AbortController | undefined
   let flight: Promise<Session> | undefined
   /** Whether the server has yet to be told of a logout. */
   let isEnding = false
@@ -102,8 +101,6 @@ export function createClient(options: ClientOptions = {}): Client {
   function leave(): void {
     isEnding = true
     reset(null)
-    // Else its cookies come after those of the logout.
-    aborter?.abort()
   }
 
   /** Does it while no other tab does the like. */
@@ -152,7 +149,7 @@ export function createClient(options: ClientOptions = {}): Client {
     if ((isLate || isBehind) && tabs.hasOthers && !isOver()) await pull()
     // The turn was long in coming: another tab may have brought a token, or the session may have ended.
     if (isOver() || !isActive) return store.session
-    const { held, error } = await post(`${base}/refresh`, undefined, (aborter = new AbortController()))
+    const { held, error } = await post(`${base}/refresh`)
     if (began === epoch) {
       if (held) enter(held)
       else if (error.status !== 401) fail(error)

@@ -13,17 +13,8 @@ export interface Answer {
   readonly error: ClientError
 }
 
-/**
- * Always answers.
- *
- * @param controller - aborts it, also when there is no answer for too long
- */
-export async function post(
-  url: string,
-  json: unknown = {},
-  controller: AbortController = new AbortController(),
-): Promise<Answer> {
-  setTimeout(() => controller.abort(), TIMEOUT_MS)
+/** Always answers. */
+export async function post(url: string, json: unknown = {}): Promise<Answer> {
   // Before the request, so that the time it takes is on the safe side.
   const times = { wall: wallClock(), steady: steadyClock() }
   try {
@@ -37,7 +28,7 @@ export async function post(
       redirect: 'error',
       // Its cookies are kept even if the page goes meanwhile: the server may have replaced them already.
       keepalive: true,
-      signal: controller.signal,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     const answer: unknown = response.ok ? parse((await readText(response)) || '0') : undefined
     return { held: toHeld(answer, times), error: toError(response) }

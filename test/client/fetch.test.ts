@@ -417,7 +417,7 @@ test.serial('who gives up while the session is refreshed is told so at once, and
   app.advance(900)
   const refresh = app.hold('/auth/refresh')
   const others = tab.status('/me')
-  await refresh.asked
+  await refresh.answered
   const given = await tab.client.evaluate(async (client) => {
     const reason = { any: 'reason' }
     const abort = new AbortController()

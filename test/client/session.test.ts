@@ -50,7 +50,7 @@ test.serial('a reload keeps the session, and shows nobody signed out meanwhile',
   await login()
   const refresh = app.hold('/auth/refresh')
   await page.goto(`${app.origin}/app`)
-  await refresh.asked
+  await refresh.answered
   t.is(await page.locator('main').innerText(), 'unknown,')
   refresh.release()
   await page.getByText('unknown, signed-in alice,').waitFor()

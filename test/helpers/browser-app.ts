@@ -33,7 +33,7 @@ export interface Asked {
   readonly status: number
 }
 
-/** Answers a request in the place of the app, or answers nothing and leaves it to the app. */
+/** Answers a request in the place of the app. */
 export type Intercept = (request: IncomingMessage, response: ServerResponse) => unknown
 
 export interface BrowserApp {
@@ -48,8 +48,8 @@ export interface BrowserApp {
   advance(seconds: number): void
   /** From now on requests to this path are answered so, or again by the app. */
   intercept(path: string, answer: Intercept | undefined): void
-  /** Keeps back what is asked of this path, until it is released. */
-  hold(path: string): { readonly asked: Promise<void>; release(): void }
+  /** Keeps the answers of this path back until they are released. */
+  hold(path: string): { readonly answered: Promise<void>; release(): void }
 }
 
 export interface BrowserAppOptions extends Partial<SessionKitOptions> {
@@ -80,6 +80,7 @@ export async function openBrowserApp(owner: Owner, options: BrowserAppOptions = 
   const { mount, isSecure = false, ...kitOptions } = options
   const asked: Asked[] = []
   const intercepts = new Map<string, Intercept>()
+  const holds = new Map<string, (response: ServerResponse) => void>()
   let offset = 0
   let handle: ReturnType<Koa['callback']> | undefined
 
@@ -91,8 +92,8 @@ export async function openBrowserApp(owner: Owner, options: BrowserAppOptions = 
     response.on('finish', () => {
       entry.status = response.statusCode
     })
-    await intercepts.get(path)?.(request, response)
-    if (!response.writableEnded && !response.destroyed) await handle?.(request, response)
+    holds.get(path)?.(response)
+    await (intercepts.get(path) ?? handle)?.(request, response)
   }
 
   function intercept(path: string, how: Intercept | undefined): void {
@@ -154,14 +155,19 @@ export async function openBrowserApp(owner: Owner, options: BrowserAppOptions = 
     hold(path) {
       const begun = withResolvers()
       const released = withResolvers()
-      intercept(path, () => {
-        begun.resolve()
-        return released.promise
+      holds.set(path, (response) => {
+        const { end } = response
+        // The cast: the overloads of `end`.
+        response.end = ((...parameters: Parameters<typeof end>) => {
+          begun.resolve()
+          void released.promise.then(() => end.apply(response, parameters))
+          return response
+        }) as typeof end
       })
       return {
-        asked: begun.promise,
+        answered: begun.promise,
         release() {
-          intercept(path, undefined)
+          holds.delete(path)
           released.resolve()
         },
       }

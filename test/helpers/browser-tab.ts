@@ -85,7 +85,7 @@ export async function adopt(page: Page, options: TabOptions['client'] = {}, isEa
 /** Browser contexts for the tests of one file, each of which starts the one browser with `start` before them all. */
 export interface Contexts {
   readonly owner: Owner
-  start(flags?: readonly string[]): Promise<void>
+  start(flags?: readonly string[], without?: string[]): Promise<void>
   end(): Promise<void>
   /** A fresh one that ends with the test; undefined, and said, without a browser. */
   open(t: ExecutionContext, options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext | undefined>
@@ -97,8 +97,8 @@ export function createContexts(): Contexts {
   let browser: Browser | undefined
   return {
     owner,
-    async start(flags) {
-      browser = await launchChromium(owner, flags)
+    async start(flags, without) {
+      browser = await launchChromium(owner, flags, without)
     },
     async end() {
       for (const end of ends) await end()

@@ -15,11 +15,23 @@ const FLAGS = [
   ...['--disable-component-update', '--disable-sync'],
 ]
 
-/** Starts Chromium, with more flags if need be, and ends it with its owner; undefined where there is none. */
-export async function launchChromium(owner: Owner, flags: readonly string[] = []): Promise<Browser | undefined> {
+/**
+ * Starts Chromium, with more flags if need be, and ends it with its owner; undefined where there is none.
+ *
+ * @param without - what Playwright would switch on by itself
+ */
+export async function launchChromium(
+  owner: Owner,
+  flags: readonly string[] = [],
+  without: string[] = [],
+): Promise<Browser | undefined> {
   const executablePath = findChromium()
   if (executablePath === undefined) return undefined
-  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...flags] })
+  const browser = await chromium.launch({
+    executablePath,
+    args: [...FLAGS, ...flags],
+    ignoreDefaultArgs: without,
+  })
   owner.teardown(() => browser.close())
   return browser
 }
