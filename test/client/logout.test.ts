@@ -171,12 +171,14 @@ async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Prom
     dispatchEvent(new CustomEvent('login', { detail: { username: 'alice', password: 'correct' } }))
   })
   await page.getByText('signed-in alice,').waitFor()
+  // A page that holds a lock is not kept.
+  await page.evaluate((name) => navigator.locks.request(name, () => {}), `koa-holdfast:${app.origin}/auth`)
   await page.goto(`${app.origin}/`)
   await meanwhile(await openTab(context, app))
   // A page that comes out of the cache does not load, and what waits for something in it must not begin before.
   await page.goBack({ waitUntil: 'commit' })
-  for (let text: string | null = null; !text?.includes('back,'); ) {
-    text = await page.evaluate(() => document.body.textContent).catch(() => null)
+  for (let text = ''; !text.includes('back,'); ) {
+    text = await page.evaluate(() => document.querySelector('main')?.textContent ?? '').catch(() => '')
   }
   return page
 }
