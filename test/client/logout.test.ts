@@ -177,7 +177,7 @@ async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Prom
   await meanwhile(await openTab(context, app))
   // A page that comes out of the cache does not load, and what waits for something in it must not begin before.
   await page.goBack({ waitUntil: 'commit' })
-  for (let text = ''; !text.includes('back,'); ) {
+  for (let text = ''; !text.includes('back,');) {
     text = await page.evaluate(() => document.querySelector('main')?.textContent ?? '').catch(() => '')
   }
   return page
