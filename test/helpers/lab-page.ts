@@ -95,7 +95,7 @@ export async function openVisit(
       await page.locator(`[data-attack=${name}][data-state=done]`).waitFor()
       const items = await card.locator('.exchange').all()
       return {
-        verdict: await card.getByRole('status').first().innerText(),
+        verdict: await card.locator('.verdict').innerText(),
         exchanges: await Promise.all(items.map(readExchange)),
         good: await Promise.all(items.map(async (item) => (await item.getAttribute('data-outcome')) === 'good')),
       }
