@@ -171,10 +171,22 @@ test.serial('the timeline comes back after the server did, with what happened me
   const { page, signIn, attack } = visited
   await signIn('alice')
   await first.stop('SIGTERM')
-  await page.locator('#connection[data-state=off]').waitFor()
-  await startExample(t, 'demo/main.ts', { PORT: new URL(first.url).port, DATA_DIR: directory })
+  await page.locator('#connection[data-state=waiting]').waitFor()
+  const second = await startExample(t, 'demo/main.ts', { PORT: new URL(first.url).port, DATA_DIR: directory })
   await page.getByText('Connected', { exact: true }).waitFor()
+
+  /** As when its tab goes to the background, or comes back. */
+  const hide = (isHidden: boolean): Promise<void> =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, isHidden)
+  await hide(true)
+  await page.getByText('Paused while this tab is hidden.').waitFor()
+  await second.login('alice', 'wonderland')
+  await hide(false)
+  await page.locator('#events li').filter({ hasText: 'another session' }).getByText('Signed in').waitFor()
   await attack('theft', 'Steal the token')
   await page.locator('#events').getByText('Theft: a token came without its cookie').waitFor()
-  t.is(await page.locator('#events').getByText('Signed in').count(), 1)
+  t.is(await page.locator('#events').getByText('Signed in').count(), 2)
 })

@@ -81,17 +81,18 @@ function say(state, text) {
   find('connection').textContent = text
 }
 
-function disconnect(text = 'Not connected: sign in first.') {
+function disconnect(text = 'Not connected: sign in first.', state = 'off') {
   clearTimeout(timer)
   source?.close()
   source = undefined
-  say('off', text)
+  say(state, text)
 }
 
 async function connect() {
   if (source !== undefined || document.hidden || client.session.status !== 'signed-in') return
   // A place holder, so that two do not connect at once.
   const mine = (source = { close() {} })
+  if (failures === 0) say('waiting', 'Connecting…')
   const { sid } = shownFor
   try {
     const { ticket } = await call('/lab/ticket')
@@ -118,7 +119,7 @@ async function check(sid) {
 }
 
 function retry() {
-  disconnect('Connecting again…')
+  disconnect('Connecting again…', 'waiting')
   timer = setTimeout(() => void connect(), RETRY_MS[Math.min(failures, RETRY_MS.length - 1)])
   failures += 1
 }
@@ -127,7 +128,8 @@ function follow() {
   const { session } = client
   if (session.sid === shownFor.sid) return
   shownFor.sid = session.sid
-  if (source !== undefined) disconnect()
+  // What else it says of a connection that is off is why.
+  if (find('connection').dataset.state !== 'off') disconnect()
   if (session.status !== 'signed-in') return
   // Another user's events are nobody else's business.
   if (session.subject !== shownFor.subject) clear()
