@@ -80,9 +80,11 @@ export function createExpiringMap(
     purge,
     has(prefix, name) {
       const drawn = ids.get(prefix)
-      return drawn !== undefined && readId(name, 0, id) ? drawn.has(id) : others.has(prefix + name)
+      if (drawn !== undefined && readId(name, 0, id)) return drawn.has(id)
+      // Most of the time there are none, and then no key has to be put together.
+      return others.size > 0 && others.has(prefix + name)
     },
-    cutoff: (prefix, name) => others.get(prefix + name)?.cutoff ?? 0,
+    cutoff: (prefix, name) => (others.size > 0 && others.get(prefix + name)?.cutoff) || 0,
     add(key, entry) {
       purge()
       for (const [prefix, drawn] of ids) {

@@ -145,7 +145,7 @@ export async function createRevocationList(options: {
     return (
       (token.sid !== undefined && entries.has(prefixes.sid, token.sid)) ||
       entries.has(prefixes.jti, token.jti) ||
-      issued <= cutoffOf(token.sub) ||
+      issued <= entries.cutoff(prefixes.sub, token.sub) ||
       entries.has(prefixes.kid, token.kid)
     )
   }
