@@ -46,7 +46,6 @@ function overflow(page: Page): Promise<number> {
 const SETTINGS: Readonly<Record<string, BrowserContextOptions>> = {
   light: { colorScheme: 'light' },
   dark: { colorScheme: 'dark' },
-  'light on a phone': { colorScheme: 'light', viewport: PHONE },
   'dark on a phone': { colorScheme: 'dark', viewport: PHONE },
 }
 
