@@ -10,8 +10,13 @@ export interface ExpiringIds {
   has(id: Id): boolean
   /** Adding it again can only prolong it. */
   add(id: Id, expires: Milliseconds, now: Milliseconds): void
+  /** Adds a page of them, which it may keep: it must not change any more. */
+  addPage(page: DataView, expires: Milliseconds, now: Milliseconds): void
+  /** Makes room for so many. */
+  reserve(count: number, expires: Milliseconds, now: Milliseconds): void
   /** Drops the tables that are over. */
   purge(now: Milliseconds): void
+  /** How many identifiers there are, which takes a look at each. */
   readonly size: number
   /** How many tables there are: what a lookup costs. */
   readonly tables: number
@@ -20,8 +25,6 @@ export interface ExpiringIds {
 interface Bucket {
   readonly end: Milliseconds
   readonly table: IdTable
-  /** Of these identifiers, how many are in no later bucket as well. */
-  count: number
 }
 
 // Of one width. What expires later than so many of them goes into wider ones.
@@ -42,8 +45,8 @@ export function createExpiringIds(width: Milliseconds): ExpiringIds {
     const end = (Math.floor(Math.max(expires, now) / stretch) + 1) * stretch
     const known = buckets.find((bucket) => bucket.end === end)
     if (known !== undefined) return known
-    const bucket = { end, table: createIdTable(), count: 0 }
-    // The latest first, so that the first one that has an identifier is the one that counts it.
+    const bucket = { end, table: createIdTable() }
+    // The latest first, so that what is to be prolonged is found where it stays longest.
     buckets = [...buckets, bucket].toSorted((a, b) => b.end - a.end)
     return bucket
   }
@@ -57,17 +60,18 @@ export function createExpiringIds(width: Milliseconds): ExpiringIds {
     has: (id) => find(id) !== undefined,
     add(id, expires, now) {
       const known = find(id)
-      if (known !== undefined && known.end > expires) return
-      if (known !== undefined) known.count -= 1
-      const bucket = bucketFor(expires, now)
-      bucket.table.add(id)
-      bucket.count += 1
+      if (known === undefined || known.end <= expires) bucketFor(expires, now).table.add(id)
     },
+    addPage: (page, expires, now) => bucketFor(expires, now).table.addPage(page),
+    reserve: (count, expires, now) => bucketFor(expires, now).table.reserve(count),
     purge(now) {
       if (buckets.some(({ end }) => end <= now)) buckets = buckets.filter(({ end }) => end > now)
     },
     get size() {
-      return buckets.reduce((sum, { count }) => sum + count, 0)
+      let sum = 0
+      // One that was prolonged is in several.
+      for (const bucket of buckets) for (const id of bucket.table.ids()) if (find(id) === bucket) sum += 1
+      return sum
     },
     get tables() {
       return buckets.length

@@ -18,6 +18,10 @@ export interface ExpiringMap {
   /** The latest cut-off of the key; 0 when there is none. */
   cutoff(prefix: string, name: string): Milliseconds
   add(key: string, entry: ExpiringEntry): void
+  /** Adds identifiers that all follow one prefix; false if such are not kept in pages after this prefix. */
+  addPage(prefix: string, page: DataView, expires: Milliseconds): boolean
+  /** Makes room for so many more. */
+  reserve(prefix: string, count: number, expires: Milliseconds): void
   /** Takes note of the time and drops what is over by then. What has expired may be found until then, and for a while. */
   purge(): void
   /** The latest time that was ever noted: it does not go back when the clock does. */
@@ -91,6 +95,16 @@ export function createExpiringMap(
         if (key.startsWith(prefix) && readId(key, prefix.length, id)) return drawn.add(id, entry.expires, latest)
       }
       addOther(key, entry)
+    },
+    addPage(prefix, page, expires) {
+      purge()
+      const drawn = ids.get(prefix)
+      drawn?.addPage(page, expires, latest)
+      return drawn !== undefined
+    },
+    reserve(prefix, count, expires) {
+      purge()
+      ids.get(prefix)?.reserve(count, expires, latest)
     },
     hasForgotten: (expires) => expires <= purged * MINUTE,
     get latest() {

@@ -12,6 +12,9 @@ const LENGTH = 22
 /** How many words an identifier has. Its hash follows them. */
 export const WORDS = 4
 
+/** How many bytes an identifier takes in a page, with two after it for whoever made the page. */
+export const ENTRY_BYTES: number = WORDS * 4 + 2
+
 // Simple tabulation: short runs whatever the identifiers are, for whoever does not know these numbers.
 // Pătraşcu and Thorup, "The Power of Simple Tabulation Hashing", 2012.
 const TABULATION = randomFillSync(new Uint32Array(WORDS * 4 * 256))
@@ -45,6 +48,37 @@ export function readId(text: string, start: number, id: Id): boolean {
   for (let word = 0; word < WORDS; word += 1) id[word] = (id[word] ?? 0) | ((rest >>> (4 + 2 * word)) << 30)
   id[WORDS] = hashId(id, 0)
   return true
+}
+
+/** Writes what `readId` reads. */
+export function writeId(id: Id): string {
+  let text = ''
+  let rest = 0
+  for (let word = 0; word < WORDS; word += 1) {
+    const bits = id[word] ?? 0
+    for (let shift = 24; shift >= 0; shift -= 6) text += ALPHABET.charAt((bits >>> shift) & 63)
+    rest |= (bits >>> 30) << (4 + 2 * word)
+  }
+  return text + ALPHABET.charAt(rest >>> 6) + ALPHABET.charAt(rest & 63)
+}
+
+/** Reads the words of the identifier that begins there in a page. */
+export function loadWords(page: DataView, at: number, id: Id): void {
+  for (let word = 0; word < WORDS; word += 1) id[word] = page.getUint32(at + 4 * word, true)
+}
+
+/** Puts them there. */
+export function storeWords(id: Id, page: DataView, at: number): void {
+  for (let word = 0; word < WORDS; word += 1) page.setUint32(at + 4 * word, id[word] ?? 0, true)
+}
+
+/** The texts of the identifiers in a page. */
+export function* namesIn(page: DataView): Generator<string> {
+  const id = createId()
+  for (let at = 0; at < page.byteLength; at += ENTRY_BYTES) {
+    loadWords(page, at, id)
+    yield writeId(id)
+  }
 }
 
 /** Negative when the character is none of the alphabet. */

@@ -7,7 +7,7 @@ import * as fc from 'fast-check'
 
 import { createExpiringIds } from '../src/expiring-ids.ts'
 import { createExpiringMap, type ExpiringMap } from '../src/expiring-map.ts'
-import { createId } from '../src/id.ts'
+import { createId, ENTRY_BYTES, hashId, readId, storeWords, WORDS } from '../src/id.ts'
 import { memoryStore } from '../src/index.ts'
 import { createOutbox } from '../src/outbox.ts'
 import { createRevocationList } from '../src/revocation.ts'
@@ -21,6 +21,15 @@ const SPAN = 60 * MINUTE
 const LINGER = SPAN / 4
 
 const settings = { issuer: ISSUER, retention: 3600, clockTolerance: 0, maxStaleness: 5, outbox: createOutbox(Date.now) }
+
+function toPage(names: readonly string[]): DataView {
+  const [page, id] = [new DataView(new ArrayBuffer(names.length * ENTRY_BYTES)), createId()]
+  for (const [i, name] of names.entries()) {
+    readId(name, 0, id)
+    storeWords(id, page, i * ENTRY_BYTES)
+  }
+  return page
+}
 
 const draw = (): string => randomBytes(16).toString('base64url')
 
@@ -127,6 +136,27 @@ test('a drawn identifier that is added again counts once and keeps the later tim
   }
 })
 
+test('RV-04 a page of drawn identifiers is held until it has expired, and counts once', (t) => {
+  const clock = createClock(START)
+  const map = createMap(clock)
+  const names = Array.from({ length: 3000 }, draw)
+  const page = toPage(names)
+  map.reserve('sid ', names.length, START + 10 * MINUTE)
+  t.true(map.addPage('sid ', page, START + 10 * MINUTE))
+  t.false(map.addPage('sub ', page, START + 10 * MINUTE), 'others are not kept in pages')
+  t.is(map.size, names.length)
+  // One of them for longer, one that is there for longer already.
+  map.add(`sid ${names[0]}`, { expires: START + 55 * MINUTE })
+  map.addPage('sid ', toPage(names.slice(0, 1)), START + MINUTE)
+  t.is(map.size, names.length)
+  clock.advance(10 * 60 - 1)
+  t.true(names.every((name) => map.has('sid ', name)))
+  t.false(names.some((name) => map.has('jti x ', name) || map.has('sub ', name)))
+  clock.advance(16 * 60)
+  t.is(map.size, 1)
+  t.true(map.has('sid ', names[0] ?? ''))
+})
+
 test('what never expires stays, and what comes after it does not stay with it', (t) => {
   const clock = createClock(START)
   const map = createMap(clock)
@@ -162,6 +192,7 @@ test('however late expiries lie, a lookup stays as quick: few tables hold them',
   // Each of them for a minute of its own, and some for one that is over.
   for (let minute = -1000; minute < 10_000; minute += 1) {
     id[0] = minute
+    id[WORDS] = hashId(id, 0)
     ids.add(id, START + minute * MINUTE, clock())
   }
   t.is(ids.size, 11_000)

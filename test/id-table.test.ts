@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import test from 'ava'
 import * as fc from 'fast-check'
 
-import { createId, hashId, type Id, readId, WORDS } from '../src/id.ts'
+import { createId, ENTRY_BYTES, hashId, type Id, namesIn, readId, storeWords, WORDS, writeId } from '../src/id.ts'
 import { createIdTable, type IdTable } from '../src/id-table.ts'
 
 const ONES = 0xffffffff
@@ -33,6 +33,12 @@ function draw(): Id {
   const id = createId()
   readId(write(randomBytes(16)), 0, id)
   return id
+}
+
+function toPage(ids: readonly Id[]): DataView {
+  const page = new DataView(new ArrayBuffer(ids.length * ENTRY_BYTES))
+  for (const [i, id] of ids.entries()) storeWords(id, page, i * ENTRY_BYTES)
+  return page
 }
 
 const sixteenBytes = fc.uint8Array({ minLength: 16, maxLength: 16 })
@@ -88,6 +94,46 @@ test('RV-21 the table answers what a Set of strings answers, while it grows', (t
   }
   t.true(there.every((id) => table.has(id)))
   t.false(missing.some((id) => table.has(id)))
+})
+
+test('RV-21 what is read is written again as it was', (t) => {
+  fc.assert(
+    fc.property(sixteenBytes, (bytes) => {
+      const id = read(write(bytes))
+      return id !== undefined && writeId(id) === write(bytes)
+    }),
+  )
+  t.pass()
+})
+
+test('RV-21 the table answers what a Set answers, whether identifiers come alone or in pages of any size', (t) => {
+  const table = createIdTable()
+  const missing = Array.from({ length: 10_000 }, draw)
+  const there: Id[] = []
+  const sizes = [0, 1, 1023, 1024, 5000, 1, 2 ** 16, 2 ** 16 + 1]
+  for (const [round, size] of sizes.entries()) {
+    if (round % 2 === 1) table.reserve(size)
+    const fresh = Array.from({ length: size }, draw)
+    // With some that were there, at the front in each third page, and with one twice.
+    const known = there.slice(0, 50)
+    const [front, back] = round % 3 === 0 ? [known, []] : [[], known]
+    table.addPage(toPage([...front, ...fresh, ...fresh.slice(0, 1), ...back]))
+    there.push(...fresh)
+    t.is(table.size, there.length)
+    t.false(there.some((id) => table.add(id)))
+    const alone = Array.from({ length: 500 }, draw)
+    t.true(alone.every((id) => table.add(id)))
+    there.push(...alone)
+  }
+  t.true(there.every((id) => table.has(id)))
+  t.false(missing.some((id) => table.has(id)))
+  const listed = Array.from(table.ids(), writeId)
+  t.deepEqual(listed.toSorted(), there.map(writeId).toSorted())
+})
+
+test('a page names what was put there', (t) => {
+  const ids = Array.from({ length: 100 }, draw)
+  t.deepEqual([...namesIn(toPage(ids))], ids.map(writeId))
 })
 
 test('zero and all ones can be missing and can be there', (t) => {
