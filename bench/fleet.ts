@@ -50,14 +50,15 @@ async function listen(port: number): Promise<void> {
   let last = '$'
   for (;;) {
     const answer = (await reader.sendCommand(['XREAD', 'BLOCK', '500', 'STREAMS', STREAM, last])) as Answer
-    for (const [id, [, name]] of answer?.[0]?.[1] ?? []) {
+    for (const [id, [, name]] of Object.values(answer ?? {}).flat()) {
       last = id
       if (name.startsWith('sample')) process.send?.({ name, heard: now() })
     }
   }
 }
 
-type Answer = readonly (readonly [string, readonly (readonly [string, readonly [string, string]])[]])[] | null
+/** The entries of each stream, as RESP3 has them; null for nothing. */
+type Answer = Readonly<Record<string, readonly (readonly [id: string, fields: readonly [string, string]])[]>> | null
 
 interface Phase {
   readonly label: string
