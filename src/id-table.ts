@@ -28,17 +28,35 @@ interface Segment {
   count: number
 }
 
+/** What a table consists of. The work is done by functions of this module, not of each table: they are compiled once. */
+interface Table {
+  readonly segments: (Segment | undefined)[]
+  readonly pages: DataView[]
+  readonly hash: Hash
+  /** The page of its own that is being filled, its number and how full it is. */
+  own: DataView
+  ownNumber: number
+  ownCount: number
+  /** How many groups a segment has at least, and for how many identifiers room was asked. */
+  leastGroups: number
+  reserved: number
+  size: number
+}
+
+type Hash = (words: Uint32Array, start: number) => number
+
 const SEGMENTS = 64
 const SEGMENT_SHIFT = 26
 const SLOTS = 4
 const LEAST_GROUPS = 4
 const MOST_FULL = 0.8
+// That much more than the average, since none is average.
+const SPREAD = 1.05
 
 const PAGE_SHIFT = 16
 const MOST_IN_PAGE = 2 ** PAGE_SHIFT
 const LEAST_IN_PAGE = 16
-// A page of the table's own is an eighth of what is there, so no more than that is ever empty. Of others' pages only
-// those are kept that are worth a number.
+// Of others' pages those are kept that are worth a number.
 const LEAST_KEPT = 1024
 const MOST_KEPT = 2 ** 15
 
@@ -47,106 +65,71 @@ const MOST_KEPT = 2 ** 15
  *
  * @param hash - what spreads the words that begin at `start`: its first bits over the segments, its last within
  */
-export function createIdTable(hash: (words: Uint32Array, start: number) => number = hashId): IdTable {
-  const segments: (Segment | undefined)[] = Array.from({ length: SEGMENTS })
-  const pages: DataView[] = []
-  /** The page of its own that is being filled. */
-  let own = { page: new DataView(new ArrayBuffer(0)), number: -1, count: 0 }
-  let leastGroups = LEAST_GROUPS
-  let expected = 0
-  let size = 0
+export function createIdTable(hash: Hash = hashId): IdTable {
+  const own = new DataView(new ArrayBuffer(0))
+  const table: Table = {
+    ...{ segments: Array.from({ length: SEGMENTS }), pages: [], hash },
+    ...{ own, ownNumber: 0, ownCount: 0, leastGroups: LEAST_GROUPS, reserved: 0, size: 0 },
+  }
   const read = createId()
-
-  function isAt(place: number, id: Id): boolean {
-    const page = pages[place >>> PAGE_SHIFT]
-    const at = (place & (MOST_IN_PAGE - 1)) * ENTRY_BYTES
-    for (let word = 0; word < WORDS; word += 1) if (page?.getUint32(at + 4 * word, true) !== id[word]) return false
-    return true
-  }
-
-  function find({ tags, places }: Segment, id: Id): boolean {
-    const last = tags.length - 1
-    const tag = tagOf(id)
-    const tagInEach = Math.imul(tag, 0x01010101)
-    for (let group = (id[WORDS] ?? 0) & last; ; group = (group + 1) & last) {
-      const four = tags[group] ?? 0
-      if (hasZeroByte(four ^ tagInEach)) {
-        for (let slot = 0; slot < SLOTS; slot += 1) {
-          if (tagAt(four, slot) === tag && isAt(places[group * SLOTS + slot] ?? 0, id)) return true
-        }
-      }
-      if (hasZeroByte(four)) return false
-    }
-  }
-
-  /** Reads an identifier and its hash. */
-  function load(page: DataView | undefined, at: number, id: Id): Id {
-    if (page !== undefined) loadWords(page, at * ENTRY_BYTES, id)
-    id[WORDS] = hash(id, 0)
-    return id
-  }
-
-  const loadAt = (place: number): Id => load(pages[place >>> PAGE_SHIFT], place & (MOST_IN_PAGE - 1), read)
-
-  function grow(old: Segment): Segment {
-    const segment = createSegment(Math.max(old.tags.length * 2, leastGroups))
-    for (const place of placesIn(old)) put(segment, loadAt(place), place)
-    return segment
-  }
-
-  /** Adds what is missing, at a place that is asked for only then. */
-  function addAt(id: Id, placeOf: (id: Id) => number): boolean {
-    const at = (id[WORDS] ?? 0) >>> SEGMENT_SHIFT
-    let segment = (segments[at] ??= createSegment(leastGroups))
-    if (find(segment, id)) return false
-    if (segment.count >= segment.tags.length * SLOTS * MOST_FULL) segment = segments[at] = grow(segment)
-    put(segment, id, placeOf(id))
-    size += 1
-    return true
-  }
-
-  function copy(id: Id): number {
-    if (own.count * ENTRY_BYTES === own.page.byteLength) {
-      const count = Math.min(MOST_IN_PAGE, Math.max(LEAST_IN_PAGE, size >> 3))
-      const page = new DataView(new ArrayBuffer(count * ENTRY_BYTES))
-      own = { page, number: pages.push(page) - 1, count: 0 }
-    }
-    storeWords(id, own.page, own.count * ENTRY_BYTES)
-    own.count += 1
-    return toPlace(own.number, own.count - 1)
-  }
-
-  function has(id: Id): boolean {
-    const segment = segments[(id[WORDS] ?? 0) >>> SEGMENT_SHIFT]
-    return segment !== undefined && find(segment, id)
-  }
-
   return {
-    has,
-    add: (id) => addAt(id, copy),
-    addPage(page) {
-      const count = Math.floor(page.byteLength / ENTRY_BYTES)
-      const id = createId()
-      const isWorth = count >= LEAST_KEPT && count <= MOST_IN_PAGE && pages.length < MOST_KEPT
-      // One that begins with what is there brings little, as a rule.
-      const number = isWorth && !has(load(page, 0, id)) ? pages.push(page) - 1 : -1
-      let i = 0
-      const here = (): number => toPlace(number, i)
-      for (; i < count; i += 1) addAt(load(page, i, id), number === -1 ? copy : here)
+    has: (id) => has(table, id),
+    add(id) {
+      const segment = segmentFor(table, id)
+      if (find(table.pages, segment, id)) return false
+      put(segment, id, copy(table, id))
+      table.size += 1
+      return true
     },
+    addPage: (page) => addPage(table, page, read),
     reserve(count) {
-      expected += count
-      while (leastGroups * SEGMENTS * SLOTS * MOST_FULL < expected * 1.05) leastGroups *= 2
+      table.reserved += count
+      while (table.leastGroups * SEGMENTS * SLOTS * MOST_FULL < table.reserved * SPREAD) table.leastGroups *= 2
     },
     *ids() {
-      for (const segment of segments) {
-        if (segment !== undefined) for (const place of placesIn(segment)) yield loadAt(place)
+      for (const segment of table.segments) {
+        if (segment !== undefined) for (const place of placesIn(segment)) yield loadAt(table, place)
       }
     },
     get size() {
-      return size
+      return table.size
     },
   }
+}
+
+function has({ segments, pages }: Table, id: Id): boolean {
+  const segment = segments[(id[WORDS] ?? 0) >>> SEGMENT_SHIFT]
+  return segment !== undefined && find(pages, segment, id)
+}
+
+function addPage(table: Table, page: DataView, id: Id): void {
+  const count = Math.floor(page.byteLength / ENTRY_BYTES)
+  const isWorth = count >= LEAST_KEPT && count <= MOST_IN_PAGE && table.pages.length < MOST_KEPT
+  if (count > 0) load(table.hash, page, 0, id)
+  // One that begins with what is there brings little, as a rule.
+  const isKept = isWorth && !has(table, id)
+  const first = isKept ? (table.pages.push(page) - 1) * MOST_IN_PAGE : 0
+  for (let i = 0; i < count; i += 1) {
+    load(table.hash, page, i, id)
+    const segment = segmentFor(table, id)
+    if (find(table.pages, segment, id)) continue
+    put(segment, id, isKept ? first + i : copy(table, id))
+    table.size += 1
+  }
+}
+
+/** Where it belongs, with room for one more. */
+function segmentFor(table: Table, id: Id): Segment {
+  const at = (id[WORDS] ?? 0) >>> SEGMENT_SHIFT
+  const segment = table.segments[at]
+  if (segment !== undefined && segment.count < segment.tags.length * SLOTS * MOST_FULL) return segment
+  return (table.segments[at] = segment === undefined ? createSegment(table.leastGroups) : grow(table, segment))
+}
+
+function grow(table: Table, old: Segment): Segment {
+  const segment = createSegment(Math.max(old.tags.length * 2, table.leastGroups))
+  for (const place of placesIn(old)) put(segment, loadAt(table, place), place)
+  return segment
 }
 
 function createSegment(groups: number): Segment {
@@ -155,6 +138,28 @@ function createSegment(groups: number): Segment {
 
 function placesIn({ tags, places }: Segment): Uint32Array {
   return places.filter((_, slot) => tagAt(tags[Math.floor(slot / SLOTS)] ?? 0, slot % SLOTS) !== 0)
+}
+
+function find(pages: readonly DataView[], { tags, places }: Segment, id: Id): boolean {
+  const last = tags.length - 1
+  const tag = tagOf(id)
+  const tagInEach = Math.imul(tag, 0x01010101)
+  for (let group = (id[WORDS] ?? 0) & last; ; group = (group + 1) & last) {
+    const four = tags[group] ?? 0
+    if (hasZeroByte(four ^ tagInEach)) {
+      for (let slot = 0; slot < SLOTS; slot += 1) {
+        if (tagAt(four, slot) === tag && isAt(pages, places[group * SLOTS + slot] ?? 0, id)) return true
+      }
+    }
+    if (hasZeroByte(four)) return false
+  }
+}
+
+function isAt(pages: readonly DataView[], place: number, id: Id): boolean {
+  const page = pages[place >>> PAGE_SHIFT]
+  const at = (place & (MOST_IN_PAGE - 1)) * ENTRY_BYTES
+  for (let word = 0; word < WORDS; word += 1) if (page?.getUint32(at + 4 * word, true) !== id[word]) return false
+  return true
 }
 
 /** Into the first gap from where the hash points; there always is one. */
@@ -170,9 +175,32 @@ function put(segment: Segment, id: Id, place: number): void {
   segment.count += 1
 }
 
-function toPlace(page: number, at: number): number {
-  return page * MOST_IN_PAGE + at
+/** Puts it into a page of the table's own. These are an eighth of what is there, so no more than that is ever empty. */
+function copy(table: Table, id: Id): number {
+  if (table.ownCount * ENTRY_BYTES === table.own.byteLength) {
+    const count = Math.min(MOST_IN_PAGE, Math.max(LEAST_IN_PAGE, table.size >> 3))
+    table.own = new DataView(new ArrayBuffer(count * ENTRY_BYTES))
+    table.ownNumber = table.pages.push(table.own) - 1
+    table.ownCount = 0
+  }
+  storeWords(id, table.own, table.ownCount * ENTRY_BYTES)
+  table.ownCount += 1
+  return table.ownNumber * MOST_IN_PAGE + table.ownCount - 1
 }
+
+function load(hash: Hash, page: DataView, at: number, id: Id): void {
+  loadWords(page, at * ENTRY_BYTES, id)
+  id[WORDS] = hash(id, 0)
+}
+
+/** Always in the same memory. */
+function loadAt({ pages, hash }: Table, place: number): Id {
+  const page = pages[place >>> PAGE_SHIFT]
+  if (page !== undefined) load(hash, page, place & (MOST_IN_PAGE - 1), SCRATCH)
+  return SCRATCH
+}
+
+const SCRATCH = createId()
 
 function tagOf(id: Id): number {
   return (id[0] ?? 0) & 255 || 1

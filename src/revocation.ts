@@ -4,8 +4,9 @@
 
 import { SessionError } from './errors.ts'
 import { createExpiringMap } from './expiring-map.ts'
+import { namesIn } from './id.ts'
 import type { Outbox } from './outbox.ts'
-import { NEVER, type NewRecord, type Store, type Watch } from './store/store.ts'
+import { NEVER, type NewRecord, type PageListener, type Store, type Watch } from './store/store.ts'
 import { describe } from './describe.ts'
 import type { Clock, Milliseconds, Seconds } from './time.ts'
 
@@ -150,7 +151,16 @@ export async function createRevocationList(options: {
     )
   }
 
-  const watch = store.watch === undefined ? await readOnce() : await store.watch(load)
+  const pages: PageListener = {
+    expect: entries.reserve,
+    tell({ prefix, page, expires }) {
+      const isKept = entries.addPage(prefix, page, expires)
+      if (isKept && listeners.size === 0) return
+      for (const name of namesIn(page)) load({ key: prefix + name, value: null, expires })
+    },
+  }
+
+  const watch = store.watch === undefined ? await readOnce() : await store.watch(load, pages)
 
   /** What others have written by now counts for what is decided now. */
   function sync(): void {

@@ -4,7 +4,7 @@
 import { assertKnown } from '../options/checks.ts'
 import { describe } from '../describe.ts'
 import { type Clock, type Duration, parseMilliseconds } from '../time.ts'
-import type { NewRecord, Store, StoreKind, Watch } from './store.ts'
+import type { NewRecord, PageListener, Store, StoreKind, Watch } from './store.ts'
 import { type RedisClient, toConnection } from './redis/client.ts'
 import { createCommands } from './redis/commands.ts'
 import { follow, type OwnWrites } from './redis/follow.ts'
@@ -96,9 +96,9 @@ export function redisStore(options: RedisStoreOptions): Store {
     swap: (kind, record) => tables[kind].swap(record),
     delete: (kind, key) => tables[kind].delete(key),
     list: (kind, group) => tables[kind].list(group),
-    async watch(listener: (record: NewRecord) => void) {
+    async watch(listener: (record: NewRecord) => void, pages?: PageListener) {
       const background = { report, own, restorer }
-      const watch = await follow({ client, commands, names, clock, timeout, listener, ...background })
+      const watch = await follow({ client, commands, names, clock, timeout, listener, pages, ...background })
       watches.add(watch)
       return {
         age: () => watch.age(),

@@ -25,6 +25,23 @@ export interface StoreRecord<V = unknown> extends NewRecord<V> {
 /** An `expires` that never comes. */
 export const NEVER: Milliseconds = Number.MAX_SAFE_INTEGER
 
+/** Records that are told together: of one prefix and each an identifier that the kit drew, without a value. */
+export interface RecordPage {
+  /** What their keys begin with. */
+  readonly prefix: string
+  /** The identifiers, as `namesIn` reads them. It does not change any more. */
+  readonly page: DataView
+  /** When they expire; later by less than a minute than they were written with. */
+  readonly expires: Milliseconds
+}
+
+/** Hears of pages. */
+export interface PageListener {
+  /** So many will be told. */
+  expect(prefix: string, count: number, expires: Milliseconds): void
+  tell(page: RecordPage): void
+}
+
 /** What follows the revocation list. */
 export interface Watch {
   /**
@@ -59,9 +76,10 @@ export interface Store {
   /**
    * Follows the revocation list: calls `listener` for each record there is, and from then on for each that anyone who
    * shares the store writes. Resolves once everything that was there has been told. A record may be told more than once.
+   * A store that has many of them may tell some in pages to whoever listens to pages.
    * A store without it serves one process only.
    */
-  watch?(listener: (record: NewRecord) => void): Promise<Watch>
+  watch?(listener: (record: NewRecord) => void, pages?: PageListener): Promise<Watch>
   /** Lets go of files, connections and timers. */
   close(): Promise<void>
 }

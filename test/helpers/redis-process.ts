@@ -1,5 +1,7 @@
 // What a process of a fleet has of Redis: its client, its store, what its watch was told, and what it complained of.
 
+import { createHash } from 'node:crypto'
+
 import type { NewRecord, Store } from '../../src/index.ts'
 import { redisStore } from '../../src/store/redis.ts'
 import type { Watch } from '../../src/store/store.ts'
@@ -58,6 +60,29 @@ export async function follow(owner: Owner, client: Client, timeout: string): Pro
 /** A revocation that holds for an hour. */
 export function toRecord(key: string): NewRecord {
   return { key, value: null, expires: Date.now() + HOUR }
+}
+
+/** The key of a session as the kit draws it: packed in the list, where other keys are lines. */
+export function drawn(name: string): string {
+  return `sid ${createHash('sha256').update(name).digest().toString('base64url', 0, 16)}`
+}
+
+/** Both forms in which the list has keys. */
+export const FORMS: readonly (readonly [form: string, keyOf: (name: string) => string])[] = [
+  ['in a line', (name) => name],
+  ['packed', drawn],
+]
+
+/** As many keys, in turns of one form and the other. */
+export function keysOf(count: number, name = ''): string[] {
+  return Array.from({ length: count }, (_, i) => (i % 2 ? drawn(`${name} ${i}`) : `${name} ${i}`))
+}
+
+/** The name of the bucket in Redis that has the key of a process's record. */
+export async function bucketOf({ told }: Pick<RedisProcess, 'told'>, key: string): Promise<string> {
+  await until(() => told.has(key), 'to hear of it')
+  const minute = Math.floor((told.get(key) ?? 0) / 60_000)
+  return `holdfast:{r}:b:${minute}${key.startsWith('sid ') ? ':sid' : ''}`
 }
 
 /** Waits for what no event tells. */

@@ -9,12 +9,17 @@ export interface RedisClient {
   duplicate(): object
 }
 
+/** A command and its parameters: text, or bytes as they are. */
+export type Command = readonly (string | Buffer)[]
+
 /** What the store asks of a client. */
 export interface Connection {
   /** Sends a command to the master that has the key. */
-  send(key: string, command: readonly string[]): Promise<unknown>
+  send(key: string, command: Command): Promise<unknown>
+  /** The same, for an answer in bytes. */
+  fetch(key: string, command: Command): Promise<unknown>
   /** One sender for each master. */
-  masters(): Promise<((command: readonly string[]) => Promise<unknown>)[]>
+  masters(): Promise<((command: Command) => Promise<unknown>)[]>
   /** What the client itself puts before every key. */
   readonly keyPrefix: string
 }
@@ -32,6 +37,7 @@ type Send = (...parameters: unknown[]) => Promise<unknown>
 /** The members that are looked for. */
 interface Face {
   readonly call?: Send
+  readonly callBuffer?: Send
   readonly sendCommand?: Send
   readonly isCluster?: boolean
   readonly nodes?: (role: string) => Face[]
@@ -50,7 +56,8 @@ interface Face {
 /** @throws TypeError for what is no client */
 export function toConnection(client: unknown): Connection {
   const face = Object(client) as Face // an object of whatever it is, to look at its members
-  const isClient = [face.duplicate, face.on, face.call ?? face.sendCommand].every((one) => typeof one === 'function')
+  const members = [face.duplicate, face.on, face.call === undefined ? face.sendCommand : face.callBuffer]
+  const isClient = members.every((one) => typeof one === 'function')
   if (isClient) return typeof face.call === 'function' ? ofIoredis(face, face.call) : ofNodeRedis(face)
   throw new TypeError(`client: expected a client of redis or ioredis, got ${describeKind(client)} without its methods`)
 }
@@ -59,6 +66,7 @@ function ofIoredis(face: Face, call: Send): Connection {
   const prefix = face.options?.keyPrefix ?? face.options?.redisOptions?.keyPrefix
   return {
     send: (_key, command) => call.apply(face, [...command]),
+    fetch: async (_key, command) => must(face.callBuffer).apply(face, [...command]),
     async masters() {
       const nodes = face.isCluster === true ? (face.nodes?.('master') ?? []) : [face]
       return nodes.map((node) => (command) => must(node.call).apply(node, [...command]))
@@ -67,15 +75,19 @@ function ofIoredis(face: Face, call: Send): Connection {
   }
 }
 
+// Of node-redis, for one command: what RESP calls a blob is not to be text.
+const AS_BYTES = { typeMapping: { 36: Buffer } }
+
 function ofNodeRedis(face: Face): Connection {
   const send = must(face.sendCommand)
-  const single = (command: readonly string[]): Promise<unknown> => send.call(face, command)
+  const single = (command: Command): Promise<unknown> => send.call(face, command)
   const base = { masters: async () => [single], keyPrefix: '' }
   // In a cluster each command names its key; both others decide by the second parameter whether a replica may answer.
   if (typeof face.nodeClient === 'function') {
     return {
       ...base,
       send: (key, command) => send.call(face, key, false, command),
+      fetch: (key, command) => send.call(face, key, false, command, AS_BYTES),
       async masters() {
         const nodes = await Promise.all((face.masters ?? []).map(async (node) => face.nodeClient?.(node)))
         return nodes.map((node) => (command) => must(node?.sendCommand).call(node, command))
@@ -83,10 +95,19 @@ function ofNodeRedis(face: Face): Connection {
     }
   }
   if (typeof face.acquire === 'function') {
-    const sentinel = (command: readonly string[]): Promise<unknown> => send.call(face, false, command)
-    return { ...base, send: (_key, command) => sentinel(command), masters: async () => [sentinel] }
+    const sentinel = (command: Command): Promise<unknown> => send.call(face, false, command)
+    return {
+      ...base,
+      send: (_key, command) => sentinel(command),
+      fetch: (_key, command) => send.call(face, false, command, AS_BYTES),
+      masters: async () => [sentinel],
+    }
   }
-  return { ...base, send: (_key, command) => single(command) }
+  return {
+    ...base,
+    send: (_key, command) => single(command),
+    fetch: (_key, command) => send.call(face, command, AS_BYTES),
+  }
 }
 
 /** Opens a second connection with the client's own settings. */

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 
 import type { Milliseconds } from '../../time.ts'
-import type { Connection } from './client.ts'
+import type { Command, Connection } from './client.ts'
 
 /** A Lua script and its name there. */
 export interface Script {
@@ -13,8 +13,10 @@ export interface Script {
 
 /** Sends commands. Each rejects after the time limit; an answer that comes later is ignored. */
 export interface Commands {
-  send(key: string, command: readonly string[]): Promise<unknown>
-  run(script: Script, keys: readonly string[], parameters: readonly (string | number)[]): Promise<unknown>
+  send(key: string, command: Command): Promise<unknown>
+  /** Answers bytes. */
+  fetch(key: string, command: Command): Promise<Buffer>
+  run(script: Script, keys: readonly string[], parameters: readonly (string | number | Buffer)[]): Promise<unknown>
   /** A page of the names of keys, of every master in turn. */
   scan(pattern: string): AsyncIterable<readonly string[]>
   /** Waits for something else, with the same limit. */
@@ -76,10 +78,10 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
   async function run(
     script: Script,
     keys: readonly string[],
-    parameters: readonly (string | number)[],
+    parameters: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
     const [first = ''] = keys
-    const rest = [String(keys.length), ...keys, ...parameters.map(String)]
+    const rest = [String(keys.length), ...keys, ...parameters.map((one) => (typeof one === 'number' ? `${one}` : one))]
     return limit(async () => {
       try {
         return await connection.send(first, ['EVALSHA', script.sha, ...rest])
@@ -93,6 +95,11 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
 
   return {
     send: (key, command) => limit(async () => connection.send(key, command)),
+    async fetch(key, command) {
+      const reply = await limit(async () => connection.fetch(key, command))
+      if (!Buffer.isBuffer(reply)) throw new Error('Redis: an unexpected answer')
+      return reply
+    },
     run,
     async *scan(pattern) {
       for (const send of await limit(connection.masters)) {

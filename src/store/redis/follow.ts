@@ -4,17 +4,18 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 
 import type { Clock, Milliseconds } from '../../time.ts'
-import type { NewRecord, Watch } from '../store.ts'
+import type { NewRecord, PageListener, RecordPage, Watch } from '../store.ts'
 import type { RedisClient } from './client.ts'
 import { type Commands, messageOf } from './commands.ts'
 import { createLedger, type Ledger, missing } from './ledger.ts'
+import { toEntry } from './packed.ts'
 import { createPause } from './pause.ts'
 import { attempt, type Report } from './problems.ts'
 import type { Restorer } from './restore.ts'
 import type { Names } from './revocations.ts'
 import { type Head, readHead, readSnapshot } from './snapshot.ts'
 import { type Entry, readStream } from './stream.ts'
-import { bucketOf, parseLine } from './wire.ts'
+import { parseLine } from './wire.ts'
 
 /** Lines by version. */
 export type OwnWrites = Map<string, { readonly line: string; isAcknowledged: boolean }>
@@ -27,6 +28,7 @@ export interface FollowOptions {
   readonly clock: Clock
   readonly timeout: Milliseconds
   readonly listener: (record: NewRecord) => void
+  readonly pages?: PageListener | undefined
   readonly report: Report
   /** What this process has written and not yet heard of. */
   readonly own: OwnWrites
@@ -71,6 +73,13 @@ export async function follow(options: FollowOptions): Promise<Watch> {
     if (!signal.aborted) attempt(() => listener(record))
   }
 
+  const pages = options.pages && {
+    expect: options.pages.expect,
+    tell(page: RecordPage): void {
+      if (!signal.aborted) attempt(() => options.pages?.tell(page))
+    },
+  }
+
   function take(entries: readonly Entry[]): void {
     let foreign = 0
     for (const { version, before, line = '' } of entries) {
@@ -82,7 +91,8 @@ export async function follow(options: FollowOptions): Promise<Watch> {
         current = version
         passed.add(version)
         own.delete(version)
-        ledger.add(bucketOf(record.expires), `${line}\n`)
+        const { bucket, bytes } = toEntry(record, line)
+        ledger.add(bucket, bytes)
         if (record.expires > clock()) tell(record)
       }
     }
@@ -97,7 +107,7 @@ export async function follow(options: FollowOptions): Promise<Watch> {
   async function load(): Promise<void> {
     const sent = now()
     const acknowledged = acknowledgedOwn()
-    const snapshot = await readSnapshot({ commands, names, clock, known: ledger, tell, report })
+    const snapshot = await readSnapshot({ commands, names, clock, known: ledger, tell, pages, report })
     const before = ledger
     ledger = snapshot.ledger
     ;({ version: current, id } = snapshot.head)
@@ -112,7 +122,7 @@ export async function follow(options: FollowOptions): Promise<Watch> {
     const lost: string[] = []
     for (const [version, { line }] of acknowledged) {
       const record = parseLine(line)
-      if (record !== undefined && !present.has(bucketOf(record.expires), line)) lost.push(line)
+      if (record !== undefined && !present.has(toEntry(record, line))) lost.push(line)
       own.delete(version)
     }
     for (const lines of missing(before, present)) {

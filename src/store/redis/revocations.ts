@@ -1,13 +1,14 @@
-// The revocation list in Redis, all of it in one slot. One script writes the record, appends its line to the bucket of
+// The revocation list in Redis, all of it in one slot. One script writes the record, appends its entry to the bucket of
 // the minute in which it expires, tells the stream, and moves the head, which names the last write: each entry of the
 // stream also names the one before, so whoever has followed from one head to another has missed nothing.
 
 import type { Clock, Milliseconds } from '../../time.ts'
 import { NEVER, type NewRecord } from '../store.ts'
 import { type Commands, createScript } from './commands.ts'
+import { prefixOf, toEntry } from './packed.ts'
 import { LUA_LIVE } from './sessions.ts'
 import { createReader, type Table, toDone, toSpan } from './table.ts'
-import { BARE, BUCKET, bucketOf, drawVersion, endOf, escape, toLine, toPayload } from './wire.ts'
+import { BARE, BUCKET, drawVersion, endOf, escape, toLine, toPayload } from './wire.ts'
 
 // Whoever falls further behind reads the buckets again.
 const STREAM_LENGTH = 50_000
@@ -15,7 +16,7 @@ const STREAM_LENGTH = 50_000
 const SLACK: Milliseconds = 600_000
 
 // ARGV: mode, now, expires, span, version, the version to swap, payload, line, bucket, its end, before what time buckets
-// are forgotten, and the span of this one. The record is written last: an error before leaves the revocation told and not
+// are forgotten, the span of this one, and the entry, empty for the line with its end. The record is written last: an error before leaves the revocation told and not
 // acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had no
 // connection may come late. The bucket is filed each time, since somebody else may have made it.
 const WRITE = createScript(`${LUA_LIVE}
@@ -33,7 +34,10 @@ end
 local isTold = version and hasBucket and raw == version .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
 if not isTold then
   redis.call('ZADD', KEYS[5], ARGV[10], ARGV[9])
-  if redis.call('APPEND', KEYS[4], ARGV[8] .. '\\n') == #ARGV[8] + 1 then
+  local entry = ARGV[13]
+  if entry == '' then entry = ARGV[8] .. '\\n'
+  else entry = string.rep('\\0', -redis.call('STRLEN', KEYS[4]) % #entry) .. entry end
+  if redis.call('APPEND', KEYS[4], entry) == #entry then
     redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[11])
     if ARGV[12] ~= '' then redis.call('PEXPIRE', KEYS[4], ARGV[12]) end
   end
@@ -50,8 +54,9 @@ end
 return 1`)
 
 // ARGV: now, what the names of buckets begin with, the length of a bucket's time, NEVER, the key in a line, the payload
-// that a line leaves out. Also blanks the last line of the record, for those who read the list later; who has heard of
-// it is not told, since nothing that can be sent takes an entry off a list.
+// that a line leaves out, and for what could be packed the end of its bucket's name and its entry. Also blanks what the
+// record's bucket has of it, for those who read the list later; who has heard of it is not told, since nothing that can be
+// sent takes an entry off a list.
 const DELETE = createScript(`${LUA_LIVE}
 local raw = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
@@ -59,14 +64,19 @@ local version, expires = live(raw, ARGV[1])
 if not version then return 0 end
 local bucket = ARGV[2] .. (expires == ARGV[4] and 'never' or string.format('%d', math.floor(expires / ARGV[3])))
 local payload = string.sub(raw, #version + #expires + 3)
-local line = '\\n' .. expires .. '\\t' .. ARGV[5] .. (payload == ARGV[6] and '' or '\\t' .. payload) .. '\\n'
-local all, from = '\\n' .. (redis.call('GET', bucket) or ''), 1
-while true do
-  local start, stop = string.find(all, line, from, true)
-  if not start then return 1 end
-  redis.call('SETRANGE', bucket, start - 1, string.rep('\\n', #line - 1))
-  from = stop
-end`)
+local isBare = payload == ARGV[6]
+local function blank(name, entry, before, filler)
+  local all, from = before .. (redis.call('GET', name) or ''), 1
+  while true do
+    local start, stop = string.find(all, entry, from, true)
+    if not start then return end
+    redis.call('SETRANGE', name, start - 1, string.rep(filler, #entry - #before))
+    from = stop
+  end
+end
+blank(bucket, '\\n' .. expires .. '\\t' .. ARGV[5] .. (isBare and '' or '\\t' .. payload) .. '\\n', '\\n', '\\n')
+if isBare and ARGV[8] ~= '' then blank(bucket .. ARGV[7], ARGV[8], '', '\\0') end
+return 1`)
 
 /** The names of the keys, in one slot. */
 export interface Names {
@@ -120,17 +130,19 @@ export function createRevocationTable(options: {
   ): Promise<boolean> {
     const { key } = record
     const expires = Math.min(NEVER, Math.ceil(record.expires))
-    const [now, version, bucket] = [clock(), drawVersion(previous), bucketOf(expires)]
+    const [now, version] = [clock(), drawVersion(previous)]
     const line = toLine({ ...record, expires })
+    const { bucket, bytes } = toEntry({ ...record, expires }, line)
     const end = endOf(bucket)
     const keys = [names.record(key), names.head, names.stream, names.bucket(bucket), names.buckets]
     const written = [mode, now, expires, toSpan(expires, now), version, previous ?? '', toPayload(record), line]
     const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK)]
+    const entry = prefixOf(bucket) === undefined ? '' : bytes
     observer.sent(version, line)
     let done = false
     let isThere = false
     try {
-      done = await commands.run(WRITE, keys, [...written, ...filed]).then(toDone)
+      done = await commands.run(WRITE, keys, [...written, ...filed, entry]).then(toDone)
       // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
       isThere = done || mode === 'restore'
     } finally {
@@ -147,7 +159,10 @@ export function createRevocationTable(options: {
     restore: async (record) => void (await write('restore', record)),
     async delete(key) {
       const parameters = [clock(), names.bucket(''), BUCKET, NEVER, escape(key), BARE]
-      return toDone(await commands.run(DELETE, [names.record(key)], parameters))
+      // In whatever minute it is, its entry is the same.
+      const { bucket, bytes } = toEntry({ key, value: null, expires: 0 })
+      const packed = prefixOf(bucket) === undefined ? ['', ''] : [bucket.slice(bucket.indexOf(':')), bytes]
+      return toDone(await commands.run(DELETE, [names.record(key)], [...parameters, ...packed]))
     },
     list: reader.scan,
   }

@@ -1,13 +1,17 @@
 // Reads the whole revocation list: first where the stream is, then the buckets in pieces, as far as they went at that
 // moment. What is not of our making is left out and counted.
 
+import { ENTRY_BYTES } from '../../id.ts'
 import type { Clock } from '../../time.ts'
-import { NEVER, type NewRecord } from '../store.ts'
+import type { NewRecord, PageListener } from '../store.ts'
 import { type Commands, createScript } from './commands.ts'
 import { createLedger, type Ledger } from './ledger.ts'
+import { createLineReader, siftLines } from './lines.ts'
+import { expiryOf, prefixOf, recordsIn, sift, viewOf } from './packed.ts'
+import { type Extent, type Piece, readPieces } from './pieces.ts'
 import type { Report } from './problems.ts'
 import type { Names } from './revocations.ts'
-import { BUCKET, endOf, isPlain, MAX_LINE, parseLineAt, textOf } from './wire.ts'
+import { endOf, textOf } from './wire.ts'
 
 /** A place in the history of the list: the version of the last write, and the last id in the stream. */
 export interface Head {
@@ -35,11 +39,9 @@ const BEAT = createScript(`
 redis.call('PERSIST', KEYS[1])
 return redis.call('GET', KEYS[1]) or ''`)
 
-const PIECE = 256 * 1024
-const AHEAD = 3
 const MAX_BUCKETS = 20_000
 const TRIES = 5
-const BUCKET_NAME = /^(?:never|\d{1,12})$/
+const BUCKET_NAME = /^(?:never|\d{1,12}(?::[!-~][ -~]{0,199})?)$/
 
 /** Asks the master for the version of the last write. */
 export async function readHead(commands: Commands, names: Names): Promise<string> {
@@ -56,7 +58,7 @@ function toVersion(reply: unknown): string {
 /**
  * Reads everything and tells it.
  *
- * @param options.known - what was told before: where a bucket begins with the same, that is not told again
+ * @param options.known - what was told before: where a bucket goes on with the same, that is not told again
  */
 export async function readSnapshot(options: {
   readonly commands: Commands
@@ -64,66 +66,60 @@ export async function readSnapshot(options: {
   readonly clock: Clock
   readonly known: Ledger
   readonly tell: (record: NewRecord) => void
+  readonly pages?: PageListener | undefined
   readonly report: Report
 }): Promise<Snapshot> {
-  const { commands, names, clock, known, tell, report } = options
+  const { commands, names, clock, known, tell, pages, report } = options
   const { head, buckets } = await open(commands, names, clock)
   const ledger = createLedger()
+  const reader = createLineReader()
   let foreign = 0
 
-  /** Takes whole lines. */
-  function take(bucket: string, text: string): void {
-    const offset = ledger.bytes(bucket).length
-    const before = known.bytes(bucket).subarray(offset, offset + text.length)
-    if (before.length === text.length && before.equals(Buffer.from(text, 'latin1'))) {
-      ledger.add(bucket, text)
-      return
-    }
-    const [now, areKnownPlain, last] = [clock(), isPlain(text), Math.min(endOf(bucket) - 1, NEVER)]
-    const first = bucket === 'never' ? NEVER : endOf(bucket) - BUCKET
-    const kept: string[] = []
-    let [from, start] = [0, 0]
-    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
-      // What was deleted is blank.
-      const record = end === start ? undefined : parseLineAt(text, start, end, areKnownPlain)
-      const isOurs = record !== undefined && record.expires >= first && record.expires <= last
-      if (isOurs && record.expires > now) tell(record)
-      if (!isOurs && end > start) {
-        foreign += 1
-        kept.push(text.slice(from, start))
-        from = end + 1
-      }
-      start = end + 1
-    }
-    ledger.add(bucket, kept.join('') + text.slice(from))
+  const tellLive = (record: NewRecord): void => {
+    if (record.expires > clock()) tell(record)
   }
 
-  for (const { name, length } of buckets) {
-    let rest = ''
-    let isTooLong = false
-    for await (const piece of readBucket(commands, names.bucket(name), length)) {
-      const end = piece.lastIndexOf('\n') + 1
-      if (end > 0 && isTooLong) take(name, piece.slice(piece.indexOf('\n') + 1, end))
-      else if (end > 0) take(name, rest + piece.slice(0, end))
-      if (end > 0) isTooLong = false
-      rest = end > 0 ? piece.slice(end) : rest + piece
-      if (rest.length <= MAX_LINE) continue
-      // The end of a line that is no line is skipped.
-      if (!isTooLong) foreign += 1
-      isTooLong = true
-      rest = ''
+  /** Whether this was told, after what was before it. */
+  function isKnown(bucket: string, bytes: Buffer): boolean {
+    const kept = known.find(bucket, ledger.length(bucket), bytes)
+    for (const part of kept ?? []) ledger.add(bucket, part)
+    return kept !== undefined
+  }
+
+  function takePacked({ bucket, bytes }: Piece, prefix: string): void {
+    if (isKnown(bucket, bytes)) return
+    const sifted = sift(bytes)
+    foreign += sifted.foreign
+    ledger.add(bucket, sifted.entries)
+    if (pages !== undefined) pages.tell({ prefix, page: viewOf(sifted.entries), expires: expiryOf(bucket) })
+    else for (const record of recordsIn(bucket, sifted.entries)) tellLive(record)
+  }
+
+  function takeLines({ bucket, bytes, isLast }: Piece): void {
+    const read = reader.read(bytes, isLast)
+    foreign += read.foreign
+    if (isKnown(bucket, read.lines)) return
+    const sifted = siftLines(bucket, read.lines, tellLive)
+    foreign += sifted.foreign
+    ledger.add(bucket, sifted.entries)
+  }
+
+  if (known.buckets().length === 0) {
+    for (const { name, length } of buckets) {
+      const prefix = prefixOf(name)
+      if (prefix !== undefined) pages?.expect(prefix, Math.floor(length / ENTRY_BYTES), expiryOf(name))
     }
-    if (rest !== '' && !isTooLong) foreign += 1
+  }
+  for await (const piece of readPieces(commands, names.bucket, buckets)) {
+    const prefix = prefixOf(piece.bucket)
+    if (prefix === undefined) takeLines(piece)
+    else takePacked(piece, prefix)
   }
   if (foreign > 0) report('revocations: what is no entry was ignored in the list', foreign)
   return { head, ledger }
 }
 
-async function open(
-  commands: Commands,
-  names: Names,
-  clock: Clock,
-): Promise<{ head: Head; buckets: { name: string; length: number }[] }> {
+async function open(commands: Commands, names: Names, clock: Clock): Promise<{ head: Head; buckets: Extent[] }> {
   let found: string[] = []
   for (let tries = 0; tries < TRIES; tries += 1) {
     const keys = [names.head, names.buckets, names.stream, ...found.map(names.bucket)]
@@ -143,25 +139,4 @@ async function open(
     found = live
   }
   throw new Error('Redis: the buckets change faster than they can be read')
-}
-
-/** The bytes up to this length, as text, with some pieces asked for ahead. */
-async function* readBucket(commands: Commands, key: string, length: number): AsyncGenerator<string> {
-  const asked: Promise<unknown>[] = []
-  let offset = 0
-  for (let given = 0; given < length; given += PIECE) {
-    for (; offset < length && asked.length < AHEAD; offset += PIECE) {
-      const last = Math.min(offset + PIECE, length) - 1
-      const answer = commands.send(key, ['GETRANGE', key, String(offset), String(last)])
-      // Whoever reads on hears of it; if nobody does, that is no reason to end the process.
-      answer.catch(() => {})
-      asked.push(answer)
-    }
-    const piece = textOf(await asked.shift())
-    if (piece === undefined) throw new Error('Redis: an unexpected answer')
-    // A bucket that went meanwhile has expired, or all was flushed, or a replica answered that does not have it yet.
-    const expected = Math.min(PIECE, length - given)
-    if (piece.length < expected && !/[\u0080-\uffff]/.test(piece)) throw new Error('Redis: a bucket became shorter')
-    yield piece
-  }
 }

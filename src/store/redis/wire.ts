@@ -120,14 +120,14 @@ export function parseLineAt(text: string, start: number, end: number, isKnownPla
 /** The time of which a bucket has what expires in it. */
 export const BUCKET: Milliseconds = 60_000
 
-/** The name of a line's bucket. */
+/** The name of a line's bucket; what is packed follows it there. */
 export function bucketOf(expires: Milliseconds): string {
   return expires >= NEVER ? 'never' : String(Math.floor(expires / BUCKET))
 }
 
 /** When everything in a bucket has expired. */
 export function endOf(bucket: string): Milliseconds {
-  return bucket === 'never' ? Infinity : (Number(bucket) + 1) * BUCKET
+  return bucket === 'never' ? Infinity : (Number.parseInt(bucket, 10) + 1) * BUCKET
 }
 
 /** An answer as text: clients may answer bytes. */
