@@ -19,7 +19,7 @@ const jwks = Object.fromEntries(
 
 const payload = { sub: 'alice' }
 
-const input = (alg: string): string => `${b64({ alg })}.${b64(payload)}`
+const inputOf = (alg: string): string => `${b64({ alg })}.${b64(payload)}`
 
 async function keyOf(alg: Algorithm): Promise<Key> {
   const { active } = await createKeySet({ keys: [jwks[alg]], algorithm: alg })
@@ -116,7 +116,7 @@ test('A-11 ES256, ES384, ES512: the DER form of a genuine signature is none', as
 test('VF-06 RS256 and PS256: another padding, or a salt of another length, is none', async (t) => {
   const rsa = { ...jwks.RS256 }
   const make = (alg: string, options: { padding: number; saltLength?: number }): string =>
-    `${input(alg)}.${b64(signBytes('sha256', Buffer.from(input(alg)), { key: privateKeyOf(rsa), ...options }))}`
+    `${inputOf(alg)}.${b64(signBytes('sha256', Buffer.from(inputOf(alg)), { key: privateKeyOf(rsa), ...options }))}`
   const [rs] = (await createKeySet({ keys: [{ ...rsa, alg: 'RS256' }] })).keys
   const [ps] = (await createKeySet({ keys: [{ ...rsa, alg: 'PS256' }] })).keys
   if (rs === undefined || ps === undefined) throw new Error('there is one in each')
