@@ -39,7 +39,7 @@ function show() {
     find('who').textContent = status === 'unknown' ? 'Looking for your session…' : 'Nobody is signed in'
     for (const id of ['fgp', 'claims', 'proof']) find(id).replaceChildren()
   }
-  if (focused.checkVisibility?.() === false) find(status === 'signed-in' ? 'halves-title' : 'sign-in-title').focus()
+  if (!(focused.checkVisibility?.() ?? true)) find(status === 'signed-in' ? 'halves-title' : 'sign-in-title').focus()
 }
 
 async function signIn(username, password) {
