@@ -59,8 +59,6 @@ export function createClient(options: ClientOptions = {}): Client {
   const listening = new AbortController()
   /** Whether there is a page, and it is not put aside. */
   let isActive = false
-  /** Counts what makes the answer to an older request worthless. */
-  let epoch = 0
   let flight: Promise<Session> | undefined
   /** Whether the server has yet to be told of a logout. */
   let isEnding = false
@@ -80,9 +78,8 @@ export function createClient(options: ClientOptions = {}): Client {
     steadyClock() >= notBefore &&
     (store.held ? untilDue(store.held) < 0 : isEnding || store.held === undefined)
 
-  /** What was asked before does not count any more. */
+  /** From now on this is so, and the answer to what was asked before does not count any more. */
   function reset(held: Store['held']): void {
-    epoch += 1
     flight = undefined
     failures = notBefore = 0
     isBehind = false
@@ -132,33 +129,27 @@ export function createClient(options: ClientOptions = {}): Client {
 
   function refresh(): Promise<Session> {
     if (flight) return flight
-    const { held } = store
-    const began = epoch
-    const mine = inTurn((isLate) => replace(held, began, isLate))
-      .then((session) => (isActive && store.held === undefined ? refresh() : session))
-      .finally(() => {
-        if (flight === mine) flight = undefined
-        look()
-      })
-    flight = mine
-    return mine
-  }
-
-  async function replace(old: Store['held'], began: number, isLate: boolean): Promise<Session> {
-    const isOver = (): unknown => began !== epoch || isEnding || (store.held && store.held !== old)
-    if ((isLate || isBehind) && tabs.hasOthers && !isOver()) await pull()
-    // The turn was long in coming: another tab may have brought a token, or the session may have ended.
-    if (isOver() || !isActive) return store.session
-    const { held, error } = await post(`${base}/refresh`)
-    if (began === epoch) {
+    const old = store.held
+    const mine: Promise<Session> = inTurn(async (isLate) => {
+      if ((isLate || isBehind) && tabs.hasOthers && flight === mine) await pull()
+      // The turn was long in coming: another tab may have brought a token, or the session may have ended.
+      if (flight !== mine || isEnding || !isActive) return
+      const { held, error } = await post(`${base}/refresh`)
+      if (flight !== mine) return
       if (held) enter(held)
       else if (error.status !== 401) fail(error)
       else {
         reset(null)
         if (old) tabs.tell('end', old.sid)
       }
-    }
-    return store.session
+    })
+      .then(() => (isActive && store.held === undefined ? refresh() : store.session))
+      .finally(() => {
+        if (flight === mine) flight = undefined
+        look()
+      })
+    flight = mine
+    return mine
   }
 
   function login(credentials: Readonly<Record<string, unknown>>): Promise<Session> {
@@ -222,7 +213,7 @@ export function createClient(options: ClientOptions = {}): Client {
     const { held } = store
     // A clock that was set back since makes everything later look older.
     const isNewer = held?.sid === gift.sid && (gift.wall > held.wall || held.wall > wallClock())
-    const fresh = { ...gift, steady: steadyClock() }
+    const fresh = { ...gift, steady: steadyClock(), isGift: true }
     if ((isNewer || held === undefined) && secondsLeft(fresh) > 0) reset(fresh)
     look()
   }

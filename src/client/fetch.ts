@@ -48,15 +48,23 @@ export function createFetch(options: {
       const renewed = renew()
       if (!spare || !store.held || secondsLeft(store.held) < MARGIN) await until(renewed, request.signal)
     }
-    const used = pick()
-    const refused = await send(request, used)
-    if (!used || !spare || !isRefused(refused)) return refused
-    if (store.held === used && !used.isFutile) await until(renew(), spare.signal)
-    const held = pick()
-    if (!held || held === used) return refused
-    const response = await send(spare, held)
-    // It was not the token, so the next one would not help either.
-    held.isFutile ||= isRefused(response)
+    let used = pick()
+    let response = await send(request, used)
+    for (let tries = 0; tries < 2; tries += 1) {
+      if (!spare || !used || !isRefused(response)) break
+      // If not, another call or another tab has replaced it meanwhile; whether by one that lasts is not known.
+      const isCurrent = store.held === used
+      if (isCurrent && !used.isFutile) await until(renew(), spare.signal)
+      const held = pick()
+      if (!held || held === used) break
+      used = held
+      response = await send(spare.clone(), used)
+      if (isCurrent && !used.isGift) {
+        // It was not the token, so the next one would not help either.
+        used.isFutile ||= isRefused(response)
+        break
+      }
+    }
     return response
   }
 }

@@ -11,7 +11,7 @@ export const SPREAD_MS = 1000
 /** How long a turn that brought a token goes on. Locks and messages overtake each other; who comes meanwhile is late. */
 export const LINGER_MS = 100
 /** How long who is late waits for another tab to hand over the token. */
-export const PULL_MS = 500
+export const PULL_MS = 1000
 /** How long the tab where somebody logged out is left to tell the server. */
 export const OTHERS_TURN_MS = 5000
 /** How long the clocks are trusted that say when the token is due. */

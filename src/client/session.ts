@@ -34,6 +34,8 @@ export interface Held {
   readonly wall: number
   /** The same, or when this tab was handed it, by the clock of this tab that is never set. */
   readonly steady: number
+  /** Whether another tab has handed it over. */
+  readonly isGift?: boolean
   /** Whether it was refused although it had only just replaced another: then none will do. */
   isFutile?: boolean
 }
@@ -61,8 +63,20 @@ function readClaims(token = ''): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-const UNKNOWN: Session = Object.freeze({ status: 'unknown' })
-const SIGNED_OUT: Session = Object.freeze({ status: 'signed-out' })
+/** What the application sees. */
+function describe(held: Held | null | undefined): Session {
+  if (!held) return Object.freeze({ status: held === null ? 'signed-out' : 'unknown' })
+  const claims = readClaims(held.token)
+  return Object.freeze({
+    status: 'signed-in',
+    sid: held.sid,
+    subject: claims?.['sub'] as string | undefined, // a kit's tokens have no other
+    claims,
+    get expiresIn() {
+      return Math.max(secondsLeft(held), 0)
+    },
+  })
+}
 
 /** The one place where the session is kept. */
 export interface Store {
@@ -76,20 +90,19 @@ export interface Store {
 
 export function createStore(): Store {
   const listeners = new Set<(session: Session) => void>()
-  let answer: (session: Session) => void
 
   const store: Store = {
     held: undefined,
-    session: UNKNOWN,
+    session: describe(undefined),
     ready: new Promise((resolve) => {
-      answer = resolve
+      listeners.add((session) => {
+        if (session.status !== 'unknown') resolve(session)
+      })
     }),
     set(held) {
-      const before = store.session
+      if (held === store.held) return
       store.held = held
-      store.session = held ? describe(held) : held === null ? SIGNED_OUT : UNKNOWN
-      if (store.session === before) return
-      if (held !== undefined) answer(store.session)
+      store.session = describe(held)
       for (const listener of [...listeners]) {
         try {
           listener(store.session)
@@ -104,17 +117,4 @@ export function createStore(): Store {
     },
   }
   return store
-}
-
-function describe(held: Held): SignedIn {
-  const claims = readClaims(held.token)
-  return Object.freeze({
-    status: 'signed-in',
-    sid: held.sid,
-    subject: claims?.['sub'] as string | undefined, // a kit's tokens have no other
-    claims,
-    get expiresIn() {
-      return Math.max(secondsLeft(held), 0)
-    },
-  })
 }

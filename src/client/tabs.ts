@@ -53,10 +53,10 @@ export function createTabs(name: string, news: News): Tabs {
     channel?.postMessage({ v: 1, t, from: sealer?.name ?? '', sid, to, sealed })
   }
 
-  async function take({ from, to, sealed }: Message): Promise<void> {
+  async function take({ from, sealed }: Message): Promise<void> {
     try {
-      if (!to || !sealed || !sealer || sealed.data.byteLength > MAX_SEALED) return
-      news.gift(parse(await sealer.open(from, sealed)))
+      if (!sealed || !(sealed.data.byteLength <= MAX_SEALED)) return
+      news.gift(parse(String(await sealer?.open(from, sealed))))
     } catch {
       // Not sealed for this tab, or not by that one.
     }

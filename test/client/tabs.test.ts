@@ -54,12 +54,12 @@ test.serial('CL-05 three tabs with twenty calls each refresh once', async (t) =>
 
 /** What is sent over a channel arrives a little later. */
 function delayMessages(): void {
-  const { addEventListener } = BroadcastChannel.prototype
-  BroadcastChannel.prototype.addEventListener = function late(type: string, listener: unknown) {
-    // The cast: the client listens with a function.
-    const hear = listener as (event: Event) => void
-    Reflect.apply(addEventListener, this, [type, (event: Event) => setTimeout(hear, 100, event)])
-  }
+  const { addEventListener } = EventTarget.prototype
+  Object.assign(BroadcastChannel.prototype, {
+    addEventListener(this: BroadcastChannel, type: string, listener: (event: Event) => void) {
+      Reflect.apply(addEventListener, this, [type, (event: Event) => setTimeout(listener, 100, event)])
+    },
+  })
 }
 
 test.serial('a tab whose messages are slow asks the others before the server', async (t) => {
@@ -274,7 +274,13 @@ test.serial('a token that a script of the page plants is refused by the server a
 const missing: Readonly<Record<string, () => void>> = {
   'Web Locks': () => void Object.defineProperty(navigator, 'locks', { value: undefined }),
   'Web Locks that work': () => {
-    Object.defineProperty(navigator, 'locks', { value: { request: () => Promise.reject(new Error('denied')) } })
+    Object.defineProperty(navigator, 'locks', {
+      value: {
+        request() {
+          return Promise.reject(new Error('denied'))
+        },
+      },
+    })
   },
   BroadcastChannel: () => void Reflect.deleteProperty(globalThis, 'BroadcastChannel'),
   WebCrypto: () => void Object.defineProperty(crypto, 'subtle', { value: undefined }),

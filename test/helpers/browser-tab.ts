@@ -26,7 +26,7 @@ export interface Tab {
 export interface TabOptions {
   readonly path?: string
   readonly client?: Partial<Record<keyof ClientOptions, unknown>>
-  /** Runs in the page before anything else does. */
+  /** Runs in the page before anything else does. No function in it may have a name, for the sake of tsx. */
   readonly before?: () => void
   /** Whether to return before the first answer. @default false */
   readonly isEarly?: boolean
@@ -36,8 +36,12 @@ export interface TabOptions {
 export async function openTab(context: BrowserContext, app: BrowserApp, options: TabOptions = {}): Promise<Tab> {
   const { path = '/', before, isEarly = false } = options
   const page = await context.newPage()
+  const errors: Error[] = []
+  page.on('pageerror', (error) => errors.push(error))
   if (before !== undefined) await page.addInitScript(before)
   await page.goto(app.origin + path)
+  // A script that did not run to its end would change nothing, and no test would notice.
+  for (const error of errors) throw error
   return adopt(page, options.client, isEarly)
 }
 
