@@ -193,7 +193,8 @@ test.serial('while a server says to wait it is not asked, whatever is called, an
   for (let i = 0; i < 3; i += 1) t.is(await tab.status('/me'), 401)
   t.is(refreshes(), before + 1)
   app.intercept('/auth/refresh', undefined)
-  while ((await tab.status('/me')) === 401) t.is((await tab.session()).status, 'signed-in')
+  const isLate = (): boolean => performance.now() - asked > 30_000
+  while ((await tab.status('/me')) === 401 && !isLate()) t.is((await tab.session()).status, 'signed-in')
   t.true(performance.now() - asked >= 2000)
   t.is(refreshes(), before + 2)
 })
