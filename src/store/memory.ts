@@ -3,8 +3,7 @@
 import type { Clock } from '../time.ts'
 import type { NewRecord, Store, StoreKind, StoreRecord } from './store.ts'
 
-// Each write looks at so many others, which catches up with what has expired, without a pause.
-const SWEEP = 8
+const SWEEP_EVERY = 1024
 
 const made = new WeakSet<Store>()
 
@@ -27,7 +26,6 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   }
   const listeners = new Set<(record: NewRecord) => void>()
   let writes = 0
-  let sweep = walk()
 
   /** The record itself, to look at. */
   function find(kind: StoreKind, key: string): StoreRecord | undefined {
@@ -40,19 +38,16 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
 
   function write(kind: StoreKind, record: NewRecord): void {
     writes += 1
-    for (let i = 0; i < SWEEP; i += 1) if (sweep.next().done === true) sweep = walk()
+    if (writes % SWEEP_EVERY === 0) sweep()
     const stored = { ...structuredClone(record), version: writes }
     tables[kind].set(record.key, stored)
     if (kind === 'revocation') for (const listener of listeners) listener(structuredClone(stored))
   }
 
-  /** Goes from record to record, and removes those that have expired. */
-  function* walk(): Generator<undefined> {
+  function sweep(): void {
+    const now = clock()
     for (const table of Object.values(tables)) {
-      for (const [key, record] of table) {
-        if (record.expires <= clock()) table.delete(key)
-        yield
-      }
+      for (const [key, record] of table) if (record.expires <= now) table.delete(key)
     }
   }
 
