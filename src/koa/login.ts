@@ -122,11 +122,9 @@ export function createLogin(options: {
 
   /** Whatever is wrong with the token, its bearer may forget it; but a live one without its fingerprint is stolen. */
   async function refuseThief(credentials: Credentials): Promise<void> {
-    try {
-      await verifier.verify(credentials)
-    } catch (error) {
-      if (!isSessionError(error) || ERROR_CODES[error.code].event === 'sidejack') throw error
-    }
+    const verified = (async () => verifier.verify(credentials))()
+    const error: unknown = await verified.catch((thrown: unknown) => thrown)
+    if (!isSessionError(error) || ERROR_CODES[error.code].event === 'sidejack') throw error
   }
 
   async function end(ctx: Context): Promise<void> {
