@@ -68,19 +68,21 @@ const MOST_KEPT = 2 ** 15
 export function createIdTable(hash: Hash = hashId): IdTable {
   const own = new DataView(new ArrayBuffer(0))
   const table: Table = {
-    ...{ segments: Array.from({ length: SEGMENTS }), pages: [], hash },
-    ...{ own, ownNumber: 0, ownCount: 0, leastGroups: LEAST_GROUPS, reserved: 0, size: 0 },
+    segments: Array.from({ length: SEGMENTS }),
+    // Never empty, so that all tables' are of one kind for the compiler.
+    pages: [own],
+    hash,
+    own,
+    ownNumber: 0,
+    ownCount: 0,
+    leastGroups: LEAST_GROUPS,
+    reserved: 0,
+    size: 0,
   }
   const read = createId()
   return {
     has: (id) => has(table, id),
-    add(id) {
-      const segment = segmentFor(table, id)
-      if (find(table.pages, segment, id)) return false
-      put(segment, id, copy(table, id))
-      table.size += 1
-      return true
-    },
+    add: (id) => insert(table, id, copy(table, id)),
     addPage: (page) => addPage(table, page, read),
     reserve(count) {
       table.reserved += count
@@ -99,7 +101,7 @@ export function createIdTable(hash: Hash = hashId): IdTable {
 
 function has({ segments, pages }: Table, id: Id): boolean {
   const segment = segments[(id[WORDS] ?? 0) >>> SEGMENT_SHIFT]
-  return segment !== undefined && find(pages, segment, id)
+  return segment !== undefined && findGap(pages, segment, id) === -1
 }
 
 function addPage(table: Table, page: DataView, id: Id): void {
@@ -111,11 +113,22 @@ function addPage(table: Table, page: DataView, id: Id): void {
   const first = isKept ? (table.pages.push(page) - 1) * MOST_IN_PAGE : 0
   for (let i = 0; i < count; i += 1) {
     load(table.hash, page, i, id)
-    const segment = segmentFor(table, id)
-    if (find(table.pages, segment, id)) continue
-    put(segment, id, isKept ? first + i : copy(table, id))
-    table.size += 1
+    insert(table, id, isKept ? first + i : copy(table, id))
   }
+}
+
+/** Puts down where it stands, unless it is there already; tells whether it was missing. */
+function insert(table: Table, id: Id, place: number): boolean {
+  const segment = segmentFor(table, id)
+  const gap = findGap(table.pages, segment, id)
+  if (gap === -1) {
+    // Its copy is not needed.
+    if (place === lastCopy(table)) table.ownCount -= 1
+    return false
+  }
+  put(segment, gap, id, place)
+  table.size += 1
+  return true
 }
 
 /** Where it belongs, with room for one more. */
@@ -128,7 +141,10 @@ function segmentFor(table: Table, id: Id): Segment {
 
 function grow(table: Table, old: Segment): Segment {
   const segment = createSegment(Math.max(old.tags.length * 2, table.leastGroups))
-  for (const place of placesIn(old)) put(segment, loadAt(table, place), place)
+  for (const place of placesIn(old)) {
+    const id = loadAt(table, place)
+    put(segment, findGap(table.pages, segment, id), id, place)
+  }
   return segment
 }
 
@@ -140,18 +156,21 @@ function placesIn({ tags, places }: Segment): Uint32Array {
   return places.filter((_, slot) => tagAt(tags[Math.floor(slot / SLOTS)] ?? 0, slot % SLOTS) !== 0)
 }
 
-function find(pages: readonly DataView[], { tags, places }: Segment, id: Id): boolean {
+/** From where the hash points: -1 if it is there, else the first group with a gap. There always is one. */
+function findGap(pages: readonly DataView[], { tags, places }: Segment, id: Id): number {
   const last = tags.length - 1
   const tag = tagOf(id)
   const tagInEach = Math.imul(tag, 0x01010101)
-  for (let group = (id[WORDS] ?? 0) & last; ; group = (group + 1) & last) {
+  let group = ((id[WORDS] ?? 0) & last) - 1
+  for (;;) {
+    group = (group + 1) & last
     const four = tags[group] ?? 0
     if (hasZeroByte(four ^ tagInEach)) {
       for (let slot = 0; slot < SLOTS; slot += 1) {
-        if (tagAt(four, slot) === tag && isAt(pages, places[group * SLOTS + slot] ?? 0, id)) return true
+        if (tagAt(four, slot) === tag && isAt(pages, places[group * SLOTS + slot] ?? 0, id)) return -1
       }
     }
-    if (hasZeroByte(four)) return false
+    if (hasZeroByte(four)) return group
   }
 }
 
@@ -162,11 +181,7 @@ function isAt(pages: readonly DataView[], place: number, id: Id): boolean {
   return true
 }
 
-/** Into the first gap from where the hash points; there always is one. */
-function put(segment: Segment, id: Id, place: number): void {
-  const last = segment.tags.length - 1
-  let group = (id[WORDS] ?? 0) & last
-  while (!hasZeroByte(segment.tags[group] ?? 0)) group = (group + 1) & last
+function put(segment: Segment, group: number, id: Id, place: number): void {
   const four = segment.tags[group] ?? 0
   let slot = 0
   while (tagAt(four, slot) !== 0) slot += 1
@@ -185,7 +200,11 @@ function copy(table: Table, id: Id): number {
   }
   storeWords(id, table.own, table.ownCount * ENTRY_BYTES)
   table.ownCount += 1
-  return table.ownNumber * MOST_IN_PAGE + table.ownCount - 1
+  return lastCopy(table)
+}
+
+function lastCopy({ ownNumber, ownCount }: Table): number {
+  return ownNumber * MOST_IN_PAGE + ownCount - 1
 }
 
 function load(hash: Hash, page: DataView, at: number, id: Id): void {

@@ -129,7 +129,7 @@ async function open(commands: Commands, names: Names, clock: Clock): Promise<{ h
     const live = all.map(String).filter((name) => BUCKET_NAME.test(name) && endOf(name) > clock())
     if (live.length > MAX_BUCKETS) throw new Error(`Redis: more than ${MAX_BUCKETS} buckets`)
     // The lengths belong to the names that were asked for.
-    if (live.join() === found.join()) {
+    if (live.join('\n') === found.join('\n')) {
       const [version, id] = Array.isArray(head) ? (head as unknown[]) : []
       return {
         head: { version: toVersion(version), id: textOf(id) ?? '0-0' },
