@@ -6,12 +6,16 @@ import { setImmediate } from 'node:timers/promises'
 
 import { createExpiringMap } from '../src/expiring-map.ts'
 import { bytesUsed } from '../test/helpers/cost.ts'
+import { hasRedis } from '../test/helpers/redis.ts'
+import { type Load, measureSnapshots } from './snapshot.ts'
+import { printVerdict, type Verdict } from './verdict.ts'
 
 const MINUTE = 60_000
 const SPAN = 3605_000 // the retention of a kit with default options
 const BATCH = 500
 const PAIRS = 101
 const ROUNDS = 3
+const LOADS = 5
 const WARM_UP = 5
 
 /** One of the two that are compared. A name is what a token carries, so each lookup brings a string of its own. */
@@ -80,7 +84,7 @@ function print(what: string, unit: string, [ours, plain]: readonly [number, numb
 }
 
 /** In turns and in small batches, so that a machine whose speed drifts slows both; the ratio is taken pair by pair. */
-function compareLookups(what: string, sides: readonly [Side, Side], bytes: Buffer, expected: boolean): void {
+function compareLookups(what: string, sides: readonly [Side, Side], bytes: Buffer, expected: boolean): number {
   const spent: [number[], number[]] = [[], []]
   for (let pair = -WARM_UP; pair < PAIRS; pair += 1) {
     // Any of them: names that were added together lie together in the Map, and no requests come like that.
@@ -94,11 +98,13 @@ function compareLookups(what: string, sides: readonly [Side, Side], bytes: Buffe
     }
   }
   const ratios = spent[0].map((one, i) => one / (spent[1][i] ?? Number.NaN))
-  print(what, 'µs', [at(spent[0], 0.5), at(spent[1], 0.5)], at(ratios, 0.5))
+  const ratio = at(ratios, 0.5)
+  print(what, 'µs', [at(spent[0], 0.5), at(spent[1], 0.5)], ratio)
+  return ratio
 }
 
-/** What both cost at this size when nothing but time goes by. */
-function compareAtRest(bytes: Buffer): void {
+/** What both cost at this size when nothing but time goes by. Answers the bytes of an entry, and a lookup's ratio. */
+function compareAtRest(bytes: Buffer): { readonly bytes: number; readonly lookup: number } {
   const count = bytes.length / 16
   const measure = (create: () => Side): { side: Side; bytes: number; add: number } => {
     const before = bytesUsed()
@@ -109,10 +115,13 @@ function compareAtRest(bytes: Buffer): void {
   const [ours, plain] = [measure(createOurs), measure(createPlain)]
   print('an entry', 'bytes', [ours.bytes, plain.bytes])
   print('add', 'µs', [ours.add, plain.add])
-  compareLookups('lookup, listed', [ours.side, plain.side], bytes, true)
-  compareLookups('lookup, not listed', [ours.side, plain.side], randomBytes(16 * 100_000), false)
+  const lookups = [
+    compareLookups('lookup, listed', [ours.side, plain.side], bytes, true),
+    compareLookups('lookup, not listed', [ours.side, plain.side], randomBytes(16 * 100_000), false),
+  ]
   now += SPAN / 2
   print('purge of half', 'ms', [time(ours.side.purge), time(plain.side.purge)])
+  return { bytes: ours.bytes, lookup: Math.max(...lookups) }
 }
 
 /**
@@ -141,18 +150,50 @@ async function churn(create: () => Side, bytes: Buffer): Promise<number> {
   return worst
 }
 
+/** Prints what new processes needed until they had loaded it from Redis. Answers how many times faster the list is. */
+function printSnapshots([ours, plain]: readonly [readonly Load[], readonly Load[]]): number {
+  const both = (of: keyof Load): readonly [number, number] => [medianOf(ours, of), medianOf(plain, of)]
+  const [mine, hash] = both('milliseconds')
+  print('loaded from Redis', 'ms', [mine, hash])
+  print('worst gap meanwhile', 'ms', both('gap'))
+  print('an entry, with its copy', 'bytes', both('bytes'))
+  return hash / mine
+}
+
+function medianOf(loads: readonly Load[], of: keyof Load): number {
+  return at(
+    loads.map((one) => one[of]),
+    0.5,
+  )
+}
+
 console.log(`Node ${process.version}; the list of the kit, then a Map of the same names`)
 const sizes = process.argv.slice(2).map((size) => Math.ceil(Number(size) / BATCH) * BATCH)
+const verdicts: Verdict[] = []
 for (const count of sizes.length > 0 ? sizes : [100_000, 1_000_000, 5_000_000]) {
-  console.log(`${count.toLocaleString('en')} entries`)
+  const size = count.toLocaleString('en')
+  console.log(`${size} entries`)
   const bytes = randomBytes(16 * count)
-  compareAtRest(bytes)
+  const atRest = compareAtRest(bytes)
   // The machine's other work only ever adds to a turn, so the least of a few rounds is closest to the truth.
   const worst: [number[], number[]] = [[], []]
   for (let round = 0; round < ROUNDS; round += 1) {
     worst[0].push(await churn(createOurs, bytes))
     worst[1].push(await churn(createPlain, bytes))
   }
-  print('worst gap under churn', 'ms', [Math.min(...worst[0]), Math.min(...worst[1])])
-  // Here comes the snapshot: the time until a new process has loaded so many entries from Redis, beside HGETALL.
+  const gaps = [Math.min(...worst[0]), Math.min(...worst[1])] as const
+  print('worst gap under churn', 'ms', gaps)
+  const faster = hasRedis()
+    ? printSnapshots(await measureSnapshots(count, count > 1_000_000 ? ROUNDS : LOADS))
+    : Number.NaN
+  verdicts.push(
+    ...[
+      { what: 'bytes an entry', at: 1_000_000, reached: atRest.bytes, most: 50 },
+      { what: "a lookup, as part of the Map's", at: 5_000_000, reached: atRest.lookup, most: 1 },
+      { what: "the worst gap, as part of the Map's", at: 1_000_000, reached: gaps[0] / gaps[1], most: 0.2 },
+      { what: 'loading from Redis, times faster than HGETALL', at: 1_000_000, reached: faster, least: 8 },
+    ].filter((verdict) => verdict.at === count),
+  )
 }
+console.log('Targets')
+for (const verdict of verdicts) printVerdict(verdict)
