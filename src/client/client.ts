@@ -1,6 +1,7 @@
 // The browser half: keeps the token in a closure, replaces it in time, and agrees with the other tabs. The server alone
 // decides who is signed in; here is only remembered what it said.
 
+import { isOwed, setOwed } from './debt.ts'
 import type { ClientError } from './errors.ts'
 import { createFetch } from './fetch.ts'
 import { LINGER_MS, LOOK_EVERY_MS, MAX_BACKOFF, OTHERS_TURN_MS, PULL_MS } from './limits.ts'
@@ -55,7 +56,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const { base, origins, refreshAhead } = resolveOptions(options)
   const name = `koa-holdfast:${base}`
   const store = createStore()
-  const tabs = createTabs(name, { want: onWant, gift: onGift, in: onIn, out: onOut, told: onTold, end: onEnd })
+  const tabs = createTabs(name, { want: onWant, gift: onGift, in: onIn, out: onOut, told: settle, end: onEnd })
   const listening = new AbortController()
   /** Whether there is a page, and it is not put aside. */
   let isActive = false
@@ -89,7 +90,7 @@ export function createClient(options: ClientOptions = {}): Client {
 
   /** What the server has handed out here. */
   function enter(held: Held): void {
-    isEnding = false
+    settle()
     reset(held)
     tabs.tell('in', held.sid)
   }
@@ -98,6 +99,12 @@ export function createClient(options: ClientOptions = {}): Client {
   function leave(): void {
     isEnding = true
     reset(null)
+  }
+
+  /** The server need not be told any more. */
+  function settle(): void {
+    isEnding = false
+    setOwed(name, false)
   }
 
   /** Does it while no other tab does the like. */
@@ -163,6 +170,8 @@ export function createClient(options: ClientOptions = {}): Client {
   }
 
   function logout(): Promise<void> {
+    // The page may be left before the server has been told.
+    setOwed(name, true)
     leave()
     tabs.tell('out')
     return end()
@@ -175,13 +184,13 @@ export function createClient(options: ClientOptions = {}): Client {
       const { error } = await post(`${base}/logout`)
       // Done, or nothing there that could be ended.
       if (![204, 401].includes(error.status)) fail(error)
-      isEnding = false
+      settle()
       tabs.tell('told')
     }).finally(look)
   }
 
   function onIn({ sid }: Message): void {
-    isEnding = false
+    settle()
     if (store.held?.sid !== sid) reset(undefined)
     isBehind = true
     tabs.tell('want')
@@ -192,10 +201,6 @@ export function createClient(options: ClientOptions = {}): Client {
     leave()
     notBefore = steadyClock() + OTHERS_TURN_MS
     look()
-  }
-
-  function onTold(): void {
-    isEnding = false
   }
 
   function onEnd({ sid }: Message): void {
@@ -233,6 +238,8 @@ export function createClient(options: ClientOptions = {}): Client {
 
   function start(): void {
     isActive = true
+    isEnding = isOwed(name) ?? isEnding
+    if (isEnding) store.set(null)
     void tabs.open()
     look()
   }

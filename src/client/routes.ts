@@ -24,7 +24,6 @@ export async function post(url: string, json: unknown = {}): Promise<Answer> {
       headers: { 'Content-Type': 'application/json' },
       body: stringify(json),
       credentials: 'include',
-      cache: 'no-store',
       redirect: 'error',
       // Its cookies are kept even if the page goes meanwhile: the server may have replaced them already.
       keepalive: true,

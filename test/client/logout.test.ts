@@ -4,7 +4,7 @@ import test from 'ava'
 import type { BrowserContext, Page } from 'playwright-core'
 
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
-import { createContexts, openTab, type Tab } from '../helpers/browser-tab.ts'
+import { adopt, createContexts, openTab, type Tab } from '../helpers/browser-tab.ts'
 
 const contexts = createContexts()
 let app: BrowserApp
@@ -90,6 +90,28 @@ test.serial('a tab that opens before the server was told does not bring the sess
   t.like(await ended, { sub: 'alice', reason: 'logout' })
 })
 
+test.serial('who logs out and closes the last page is logged out by the next one, which shows nobody', async (t) => {
+  const context = await contexts.open(t)
+  if (context === undefined) return
+  const first = await openTab(context, app)
+  await first.login()
+  app.intercept('/auth/logout', (request) => request.destroy())
+  t.is(await logout(first), 'ERR_UNREACHABLE')
+  await first.page.close()
+  t.is((await app.kit.sessions('alice')).length, 1, 'the server does not know yet')
+  const ended = nextEnd()
+  app.intercept('/auth/logout', undefined)
+  const second = await openTab(context, app, { isEarly: true })
+  t.deepEqual(await second.session(), { status: 'signed-out' }, 'from the first moment on')
+  t.like(await ended, { sub: 'alice', reason: 'logout' })
+  t.is(await second.status('/me'), 401)
+  t.deepEqual(await second.session(), { status: 'signed-out' })
+  t.is(await second.page.evaluate(() => localStorage.length), 0, 'it is done')
+  await second.login()
+  await second.page.reload()
+  t.like(await (await adopt(second.page)).session(), { status: 'signed-in', subject: 'alice' })
+})
+
 test.serial('a server that could not answer is told again when it says, and no sooner', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
@@ -143,6 +165,8 @@ test.serial('who signs in before the server was told stays signed in', async (t)
   const { length } = app.asked('/auth/logout')
   for (const { page } of [first, second]) await page.evaluate(() => dispatchEvent(new Event('online')))
   for (const tab of [first, second]) t.is(await tab.status('/me'), 200)
+  await first.page.reload()
+  t.like(await (await adopt(first.page)).session(), { status: 'signed-in', subject: 'bob' })
   t.is(app.asked('/auth/logout').length, length)
 })
 
@@ -162,6 +186,12 @@ test.serial('logging out clears the storages of the page and the cookies', async
   t.deepEqual(await context.cookies(), [])
 })
 
+/** Whether it has taken too long. */
+function createDeadline(): () => boolean {
+  const end = performance.now() + 20_000
+  return () => performance.now() > end
+}
+
 /** Signs in on the page of an application, goes on to another one, and comes back after `meanwhile`. */
 async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Promise<unknown>): Promise<Page> {
   const page = await context.newPage()
@@ -177,7 +207,9 @@ async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Prom
   await meanwhile(await openTab(context, app))
   // A page that comes out of the cache does not load, and what waits for something in it must not begin before.
   await page.goBack({ waitUntil: 'commit' })
+  const isLate = createDeadline()
   for (let text = ''; !text.includes('back,');) {
+    if (isLate()) throw new Error(`the page did not come from the cache: ${text}`)
     text = await page.evaluate(() => document.querySelector('main')?.textContent ?? '').catch(() => '')
   }
   return page
