@@ -4,6 +4,7 @@
 import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext } from 'playwright-core'
 
+import { PULL_MS } from '../../src/client/limits.ts'
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
 import { createContexts, openTab, type Tab, type TabOptions } from '../helpers/browser-tab.ts'
 
@@ -41,15 +42,22 @@ async function callAll(t: ExecutionContext, tabs: readonly Tab[]): Promise<numbe
   return app.asked('/auth/refresh').length - length
 }
 
+/** The same when the token has ended. Once more where a busy machine took longer than the tabs wait for each other. */
+async function callLate(t: ExecutionContext, tabs: readonly Tab[]): Promise<number> {
+  for (let tries = 1; ; tries += 1) {
+    app.advance(900)
+    const began = performance.now()
+    const count = await callAll(t, tabs)
+    if (tries === 5 || performance.now() - began < PULL_MS) return count
+  }
+}
+
 test.serial('CL-05 three tabs with twenty calls each refresh once', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
   const tabs = await openTabs(context, [{}, {}, {}])
   t.is(await callAll(t, tabs), 0)
-  for (let i = 0; i < 3; i += 1) {
-    app.advance(900)
-    t.is(await callAll(t, tabs), 1)
-  }
+  for (let i = 0; i < 3; i += 1) t.is(await callLate(t, tabs), 1)
 })
 
 /** What is sent over a channel arrives a little later. */
@@ -66,8 +74,7 @@ test.serial('a tab whose messages are slow asks the others before the server', a
   const context = await contexts.open(t)
   if (context === undefined) return
   const tabs = await openTabs(context, [{}, { before: delayMessages }, { before: delayMessages }])
-  app.advance(900)
-  t.is(await callAll(t, tabs), 1)
+  t.is(await callLate(t, tabs), 1)
 })
 
 test.serial('who signs in in one tab is signed in in all, and so is who comes next', async (t) => {
