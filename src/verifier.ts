@@ -11,7 +11,7 @@ import type { Clock } from './time.ts'
 import { assertClaims, type ClaimRules, findTimeFault } from './token/claims.ts'
 import type { Decrypt } from './token/encrypt.ts'
 import { parseToken } from './token/parse.ts'
-import { verifySignature } from './token/verify.ts'
+import { verifySignature } from './token/signature.ts'
 import { createTokenCache } from './token-cache.ts'
 
 /** What a request presents. */

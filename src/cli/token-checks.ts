@@ -8,7 +8,7 @@ import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from '
 import { parseToken, type ParsedToken } from '../token/parse.ts'
 import { parseEncrypted } from '../token/parse-encrypted.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
-import { verifySignature } from '../token/verify.ts'
+import { verifySignature } from '../token/signature.ts'
 import { assertBound } from '../verifier.ts'
 
 /** What the token is held against. What is left out is not checked. */

@@ -1,5 +1,5 @@
-// One key with its one algorithm: checked when it is made, then held as non-extractable CryptoKeys.
-// RFC 7517, RFC 7638, RFC 8725 sections 3.1 and 3.5.
+// One key with its one algorithm: checked when it is made, then held as non-extractable CryptoKeys, and aside from them as
+// node:crypto takes it. RFC 7517, RFC 7638, RFC 8725 sections 3.1 and 3.5.
 
 import { createHmac, createPublicKey, type KeyObject, webcrypto } from 'node:crypto'
 
@@ -48,16 +48,28 @@ export interface WantedAlgorithm {
 /** What a `kid` may look like: an exact map key and nothing else (RFC 8725 section 3.10). */
 export const KID: RegExp = /^[\w.~:+=-]{1,128}$/
 
+/** A key as node:crypto takes it. It could be exported, so no member of a {@link Key} leads to it. */
+interface Halves {
+  /** Undefined for a secret. */
+  readonly publicKey?: KeyObject
+  readonly privateKey?: KeyObject | undefined
+}
+
 // Keys that this module made: an object that merely looks like one is input, not a key.
-const made = new WeakSet<object>()
+const made = new WeakMap<object, Halves>()
 
 /** Whether it is a key that was checked here. */
 export function isKey(value: object): value is Key {
   return made.has(value)
 }
 
-function seal(key: Key): Key {
-  made.add(Object.freeze(key))
+/** For signatures alone. */
+export function halvesOf(key: Key): Halves {
+  return made.get(key) ?? {}
+}
+
+function seal(key: Key, halves: Halves): Key {
+  made.set(Object.freeze(key), halves)
   return key
 }
 
@@ -82,14 +94,16 @@ export async function createKey(
   const thumbprint = await calculateJwkThumbprint(publicMembers)
   const kid = options.kid ?? thumbprint
   assertKid(kid)
-  return seal({
+  const privateKey = keyObject.type === 'private' ? keyObject : undefined
+  const key = {
     kid,
     alg,
     thumbprint,
     publicJwk: Object.freeze({ ...publicMembers, kid, alg, use: 'sig' } as const),
     verifyingKey: await toCryptoKey(publicKey, alg),
-    signingKey: keyObject.type === 'private' ? await toCryptoKey(keyObject, alg) : undefined,
-  })
+    signingKey: privateKey && (await toCryptoKey(privateKey, alg)),
+  }
+  return seal(key, { publicKey, privateKey })
 }
 
 /**
@@ -111,14 +125,8 @@ export async function createSecretKey(
   const kid = options.kid ?? thumbprint
   assertKid(kid)
   const key = await webcrypto.subtle.importKey('raw', secret, { name: 'HMAC', hash }, false, ['sign', 'verify'])
-  return seal({
-    kid,
-    alg: algorithm,
-    thumbprint,
-    publicJwk: undefined,
-    verifyingKey: key,
-    signingKey: key,
-  })
+  const members = { kid, alg: algorithm, thumbprint, publicJwk: undefined, verifyingKey: key, signingKey: key }
+  return seal(members, {})
 }
 
 /** Not the RFC 7638 thumbprint: its section 7 warns that one of a secret helps to guess it when published, and a kid is. */

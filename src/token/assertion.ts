@@ -1,10 +1,9 @@
-// How a client proves to its issuer who it is, with a key of its own: private_key_jwt. RFC 7523 section 3. By jose.
-
-import { CompactSign } from 'jose'
+// How a client proves to its issuer who it is, with a key of its own: private_key_jwt. RFC 7523 section 3.
 
 import type { SigningKey } from '../keys/key.ts'
 import { drawText } from '../random.ts'
 import type { Seconds } from '../time.ts'
+import { signCompact } from './signature.ts'
 
 /** The `client_assertion_type` of a JWT. @see https://www.rfc-editor.org/rfc/rfc7523#section-2.2 */
 export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -18,7 +17,5 @@ export async function signAssertion(
 ): Promise<string> {
   const jti = drawText(16, 'base64url')
   const claims = { iss: clientId, sub: clientId, aud: audience, jti, iat: now, exp: now + LIFETIME }
-  return new CompactSign(Buffer.from(JSON.stringify(claims)))
-    .setProtectedHeader({ alg: key.alg, kid: key.kid })
-    .sign(key.signingKey)
+  return signCompact(Buffer.from(JSON.stringify(claims)), { kid: key.kid }, key)
 }

@@ -1,12 +1,11 @@
-// Signs tokens: access tokens, `at+jwt` with RFC 9068's claims, and tickets. By jose.
-
-import { CompactSign } from 'jose'
+// Signs tokens: access tokens, `at+jwt` with RFC 9068's claims, and tickets.
 
 import { SessionError } from '../errors.ts'
 import type { SigningKey } from '../keys/key.ts'
 import { assertClaims, type ClaimRules, RESERVED_CLAIMS, type TokenClaims } from './claims.ts'
 import { parseJsonObject } from './json.ts'
 import type { TokenForm } from './parse.ts'
+import { signCompact } from './signature.ts'
 
 /** The `typ` of an access token. @see https://www.rfc-editor.org/rfc/rfc9068#section-2.1 */
 export const ACCESS_TOKEN_TYPE = 'at+jwt'
@@ -40,9 +39,7 @@ export async function signToken(
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: `'${reserved}' is set by the kit; use another name` })
   }
   const { bytes, payload } = encode({ ...custom, ...claims }, rules)
-  const token = await new CompactSign(bytes)
-    .setProtectedHeader({ alg: key.alg, typ: rules.typ, kid: key.kid })
-    .sign(key.signingKey)
+  const token = await signCompact(bytes, { typ: rules.typ, kid: key.kid }, key)
   assertSize(token, rules.maxBytes)
   return { token, kid: key.kid, claims: payload }
 }

@@ -7,7 +7,7 @@ import { type Milliseconds, type Seconds, toNumericDate } from '../time.ts'
 import { CLOCK_SKEW, isText } from './claims.ts'
 import type { JsonObject } from './json.ts'
 import { parseJws } from './parse.ts'
-import { verifySignature } from './verify.ts'
+import { verifySignature } from './signature.ts'
 
 /** An assertion that has the right form. Nothing in it is verified. */
 export interface Assertion {

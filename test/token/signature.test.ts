@@ -5,9 +5,9 @@ import { constants, createPublicKey, sign as signBytes, verify } from 'node:cryp
 import test from 'ava'
 import { compactVerify, type JWK } from 'jose'
 
-import { createKeySet, generateKey, isSessionError, type Key } from '../../src/index.ts'
+import { createKeySet, generateKey, isSessionError, type Key, type SigningKey } from '../../src/index.ts'
 import { ALGORITHMS, type Algorithm } from '../../src/keys/algorithms.ts'
-import { verifySignature } from '../../src/token/verify.ts'
+import { signCompact, verifySignature } from '../../src/token/signature.ts'
 import { b64, privateKeyOf, sign } from '../helpers/forge.ts'
 
 // RSA keys take their time.
@@ -21,7 +21,7 @@ const payload = { sub: 'alice' }
 
 const inputOf = (alg: string): string => `${b64({ alg })}.${b64(payload)}`
 
-async function keyOf(alg: Algorithm): Promise<Key> {
+async function keyOf(alg: Algorithm): Promise<SigningKey> {
   const { active } = await createKeySet({ keys: [jwks[alg]], algorithm: alg })
   if (active === undefined) throw new Error('it has a private part')
   return active
@@ -79,17 +79,28 @@ for (const alg of Object.keys(ALGORITHMS) as Algorithm[]) {
       'ERR_TOKEN_SIGNATURE',
       'of another token',
     )
-    const stranger = await createKeySet({ keys: [await generateKey(alg)], algorithm: alg })
-    t.is(
-      await outcome(token, { ...key, verifyingKey: stranger.keys[0]?.verifyingKey ?? key.verifyingKey }),
-      'ERR_TOKEN_SIGNATURE',
-    )
+    const [stranger = key] = (await createKeySet({ keys: [await generateKey(alg)], algorithm: alg })).keys
+    t.is(await outcome(token, stranger), 'ERR_TOKEN_SIGNATURE')
     for (const named of Object.keys(ALGORITHMS) as Algorithm[]) {
       if (named === alg) continue
       await t.throwsAsync(verifySignature({ token, alg: named }, key), { code: 'ERR_TOKEN_ALGORITHM' }, named)
     }
   })
 }
+
+test('what is signed is what jose verifies, with every algorithm and whatever the bytes', async (t) => {
+  for (const alg of Object.keys(ALGORITHMS) as Algorithm[]) {
+    const key = await keyOf(alg)
+    // A slice of a larger buffer, as pooled ones are.
+    const bytes = Buffer.from('before{"sub":"älice"}after').subarray(6, -5)
+    const token = await signCompact(bytes, { typ: 'at+jwt', kid: key.kid }, key)
+    const { payload: read, protectedHeader } = await compactVerify(token, key.verifyingKey, { algorithms: [alg] })
+    t.deepEqual(Buffer.from(read), bytes, alg)
+    t.deepEqual(protectedHeader, { alg, typ: 'at+jwt', kid: key.kid })
+    t.is(await outcome(token, key), 'passed')
+    t.is(Buffer.from(token, 'latin1').toString('utf8'), token, 'ASCII')
+  }
+})
 
 test('A-11 ES256, ES384, ES512: the DER form of a genuine signature is none', async (t) => {
   for (const [alg, hash] of [
