@@ -5,14 +5,14 @@ import { median, quantile } from './stats.ts'
 
 type Work = () => Promise<unknown>
 
-/** One of the two; `calls` is how many calls a run of `work` stands for, where one is too short to be waited for. */
+/** One of the two; `calls` is how many calls a run of `work` stands for, where one is too short to be timed. */
 type Side = readonly [name: string, work: Work, calls?: number]
 
 /** What is compared, and how. */
 export interface Comparison {
   /** Each with the name that the figures bear. The first is what the other is measured by. */
   readonly works: readonly [Side, Side]
-  /** How many calls make a batch. */
+  /** How many calls make a batch, at least. */
   readonly batch: number
   /** How many pairs of batches count, and how many before them do not. */
   readonly pairs: number
@@ -61,8 +61,9 @@ async function time(
   const atOnce = Math.ceil(inFlight / calls)
   const cpu = process.cpuUsage()
   const start = process.hrtime.bigint()
-  for (let i = 0; i < batch; i += atOnce * calls) await Promise.all(Array.from({ length: atOnce }, work))
+  let count = 0
+  for (; count < batch; count += atOnce * calls) await Promise.all(Array.from({ length: atOnce }, work))
   const wall = Number(process.hrtime.bigint() - start) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  return { wall: wall / batch, cpu: (user + system) / batch }
+  return { wall: wall / count, cpu: (user + system) / count }
 }

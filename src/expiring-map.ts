@@ -84,8 +84,8 @@ export function createExpiringMap(
     purge,
     has(prefix, name) {
       const drawn = ids.get(prefix)
-      if (drawn !== undefined && readId(name, 0, id)) return drawn.has(id)
-      // Most of the time there are none, and then no key has to be put together.
+      // Where there are none, nothing has to be read, and no key put together.
+      if (drawn !== undefined && drawn.tables > 0 && readId(name, 0, id)) return drawn.has(id)
       return others.size > 0 && others.has(prefix + name)
     },
     cutoff: (prefix, name) => (others.size > 0 && others.get(prefix + name)?.cutoff) || 0,

@@ -1,9 +1,17 @@
 // The store of development and tests: two Maps in this process, gone when it ends.
 
-import type { Clock } from '../time.ts'
+import type { Clock, Milliseconds } from '../time.ts'
 import type { NewRecord, Store, StoreKind, StoreRecord } from './store.ts'
 
 const SWEEP_EVERY = 1024
+
+/** A record at rest. What it holds is text, as in every other store: whoever changes what was read changes nothing here. */
+interface Row {
+  readonly expires: Milliseconds
+  readonly group: string | undefined
+  readonly version: number
+  readonly text: string
+}
 
 const made = new WeakSet<Store>()
 
@@ -19,7 +27,7 @@ export function isMemoryStore(store: Store): boolean {
  */
 export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   const { clock = Date.now } = options
-  const tables: Readonly<Record<StoreKind, Map<string, StoreRecord>>> = {
+  const tables: Readonly<Record<StoreKind, Map<string, Row>>> = {
     session: new Map(),
     revocation: new Map(),
     key: new Map(),
@@ -27,27 +35,30 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   const listeners = new Set<(record: NewRecord) => void>()
   let writes = 0
 
-  /** The record itself, to look at. */
-  function find(kind: StoreKind, key: string): StoreRecord | undefined {
-    const record = tables[kind].get(key)
-    return record !== undefined && record.expires > clock() ? record : undefined
+  function find(kind: StoreKind, key: string): Row | undefined {
+    const row = tables[kind].get(key)
+    return row !== undefined && row.expires > clock() ? row : undefined
   }
 
-  // A copy both ways: a caller who changes what it wrote or read changes nothing in here.
-  const read = (kind: StoreKind, key: string): StoreRecord | undefined => structuredClone(find(kind, key))
+  function read(kind: StoreKind, key: string): StoreRecord | undefined {
+    const row = find(kind, key)
+    if (row === undefined) return undefined
+    const { expires, group, version, text } = row
+    return { key, value: JSON.parse(text), expires, version, ...(group !== undefined && { group }) }
+  }
 
-  function write(kind: StoreKind, record: NewRecord): void {
+  function write(kind: StoreKind, { key, value, expires, group }: NewRecord): void {
     writes += 1
     if (writes % SWEEP_EVERY === 0) sweep()
-    const stored = { ...structuredClone(record), version: writes }
-    tables[kind].set(record.key, stored)
-    if (kind === 'revocation') for (const listener of listeners) listener(structuredClone(stored))
+    const text = JSON.stringify(value)
+    tables[kind].set(key, { expires, group, version: writes, text })
+    if (kind === 'revocation') for (const listener of listeners) listener({ key, value: JSON.parse(text), expires })
   }
 
   function sweep(): void {
     const now = clock()
     for (const table of Object.values(tables)) {
-      for (const [key, record] of table) if (record.expires <= now) table.delete(key)
+      for (const [key, row] of table) if (row.expires <= now) table.delete(key)
     }
   }
 
@@ -70,8 +81,8 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
       return existed
     },
     async *list(kind, group) {
-      for (const { key, group: its } of tables[kind].values()) {
-        if (group !== undefined && its !== group) continue
+      for (const [key, row] of tables[kind]) {
+        if (group !== undefined && row.group !== group) continue
         const record = read(kind, key)
         if (record !== undefined) yield record
       }
