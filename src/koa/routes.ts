@@ -1,12 +1,14 @@
 // The kit's routes, as a table: what each is, and what every one of them has around it.
 
 import { Router, type RouterMiddleware } from '@koa/router'
+import type { Next } from 'koa'
 
 import { SessionError } from '../errors.ts'
 import type { PublicJwk } from '../keys/key.ts'
 import { JWKS_MAX_AGE } from '../keys/plan.ts'
 import type { Context } from './context.ts'
 import type { Refusals } from './refusals.ts'
+import { readPath } from './request-info.ts'
 import { type AnswerSettings, harden } from './respond.ts'
 
 /** One route. */
@@ -55,7 +57,22 @@ export function createRoutes(
       }),
     )
   }
-  return router.routes()
+  const mounted = router.routes()
+  const starts = [...new Set(routes.map(({ path }) => firstSegment(path)))]
+
+  /** Most requests are for the application, and cost a look at how the path begins. */
+  function route(ctx: Parameters<RouterMiddleware>[0], next: Next): unknown {
+    const path = readPath(ctx)
+    return starts.some((start) => path.startsWith(start)) ? mounted(ctx, next) : next()
+  }
+
+  // With its router, another router can mount it below a prefix.
+  return Object.assign(route, { router })
+}
+
+/** `/auth/` of `/auth/login`. */
+function firstSegment(path: string): string {
+  return path.slice(0, path.indexOf('/', 1) + 1) || path
 }
 
 // The plan of rotating keys counts on it.
