@@ -500,7 +500,7 @@ const FULL = {
   store: memoryStore(),
   authenticate: () => null,
   prefix: '/auth',
-  accessToken: { lifetime: '15m', maxLifetime: '1h', maxBytes: 4096, maxCached: 10_000 },
+  accessToken: { lifetime: '15m', maxLifetime: '1h', maxBytes: 4096, maxCached: 20_000 },
   reauthorize: () => ({}),
   refreshToken: { transport: 'cookie', grace: '10s' },
   session: {

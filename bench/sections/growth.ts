@@ -31,6 +31,10 @@ const step = (id: string, label: string, options: object = {}, tokens = TOKENS):
 const sessions = (count: number): Step =>
   step(`sessions-${count}`, `${count.toLocaleString('en')} sessions more`, { sessions: count })
 
+/** On the disk, as in production. */
+const lmdbSessions = (count: number): Step =>
+  step(`sessions-lmdb-${count}`, `LMDB, ${count.toLocaleString('en')} sessions more`, { kind: 'lmdb', sessions: count })
+
 const revocations = (count: number): Step =>
   step(`revocations-${count}`, `${count.toLocaleString('en')} revocations`, { revocations: count })
 
@@ -40,12 +44,14 @@ const tokens = (count: number): Step =>
 const claims = (bytes: number): Step => step(`claims-${bytes}`, `${bytes} bytes of claims more`, { claimBytes: bytes })
 
 const ONE = step('one', `1 session, 0 revocations, ${TOKENS} tokens`)
+const ONE_LMDB = step('one-lmdb', `LMDB, the same`, { kind: 'lmdb' })
 // What the same varies by.
 const SAME = step('same', 'the same in another process')
-const QUICK = [sessions(1000), revocations(10_000), tokens(1000), claims(3500)]
+const QUICK = [sessions(1000), lmdbSessions(1000), revocations(10_000), tokens(1000), claims(3500)]
 const FULL = [
   SAME,
   ...[1000, million].map(sessions),
+  lmdbSessions(million),
   ...[100_000, 5 * million].map(revocations),
   ...[1, 1000, 10_000, 100_000].map(tokens),
   ...[750, 3500].map(claims),
@@ -58,7 +64,7 @@ interface Measured extends Step {
 
 /** Measures what was asked for. */
 export async function runGrowth(bench: Bench): Promise<Findings> {
-  const steps = [ONE, ...(bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))]
+  const steps = [ONE, ONE_LMDB, ...(bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))]
   const all: Measured[] = []
   try {
     bench.progress('growth: starting, which takes a while')
@@ -70,9 +76,10 @@ export async function runGrowth(bench: Bench): Promise<Findings> {
       if (server !== undefined)
         all.push({ ...one, server, requests: createMint(bench.jwk, server.good).good(one.tokens) })
     }
-    const first = all[0]?.server
+    const serverOf = (wanted: Step): Server | undefined => all.find(({ id }) => id === wanted.id)?.server
     const runners = all.map(({ id, server, requests }): Runner => {
-      return { id, server, requests, base: server === first ? undefined : first }
+      const base = serverOf(id.includes('-lmdb-') ? ONE_LMDB : ONE)
+      return { id, server, requests, base: server === base ? undefined : base }
     })
     const samples = await measureRounds(bench, 'growth', runners)
     const costs = new Map<string, Cost>()
@@ -94,8 +101,8 @@ function toTable(
   return {
     title: 'Growth',
     note:
-      'The kit on its memory store, over HTTP. The ratio is to the first line, measured right before. Memory is that of ' +
-      'the process after a collection; of sessions that of the memory store, which keeps them there.',
+      'The kit on its memory store where no other is named, over HTTP. The ratio is to the first line, or the first with ' +
+      'that store, measured right before. Memory is that of the process after a collection.',
     head: ['', 'token, bytes', 'CPU a request, µs', 'ratio', 'RSS, MB', 'heap and buffers, MB'],
     rows: all.map(({ id, label, requests, server }) => {
       const memory = costs.get(id)?.memory
@@ -104,7 +111,7 @@ function toTable(
         label,
         `${requests.length > 0 ? token - 'Bearer '.length : 0}`,
         median((samples.get(id) ?? []).map(({ cpu }) => cpu)).toFixed(1),
-        id === 'one' ? '1' : spread(ratiosOf(id, samples), 2),
+        [ONE, ONE_LMDB].some((base) => base.id === id) ? '1' : spread(ratiosOf(id, samples), 2),
         toMegabytes(memory?.rss),
         toMegabytes((memory?.heapUsed ?? 0) + (memory?.arrayBuffers ?? 0)),
       ]

@@ -61,13 +61,13 @@ export function createRoutes(
   const starts = [...new Set(routes.map(({ path }) => firstSegment(path)))]
 
   /** Most requests are for the application, and cost a look at how the path begins. */
-  function route(ctx: Parameters<RouterMiddleware>[0], next: Next): unknown {
+  function dispatch(ctx: Parameters<RouterMiddleware>[0], next: Next): unknown {
     const path = readPath(ctx)
     return starts.some((start) => path.startsWith(start)) ? mounted(ctx, next) : next()
   }
 
   // With its router, another router can mount it below a prefix.
-  return Object.assign(route, { router })
+  return Object.assign(dispatch, { router })
 }
 
 /** `/auth/` of `/auth/login`. */

@@ -75,7 +75,7 @@ export interface SessionKitOptions<Claims extends object = Record<string, unknow
     readonly maxLifetime?: Duration
     /** The longest token that is issued, in bytes; twice that is still verified. @default 4096, or what fits a cookie */
     readonly maxBytes?: number
-    /** How many tokens are remembered once their signature is verified; 0 for none. @default 10_000 */
+    /** How many verified tokens are remembered, the half used last for sure; 0 for none. @default 20_000 */
     readonly maxCached?: number
     /**
      * Encrypts access tokens and tickets, after they are signed; then none that is only signed is believed. Delegated

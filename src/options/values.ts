@@ -27,7 +27,7 @@ export function resolveStalePolicy(value: StaleOption, canIntrospect: boolean): 
 
 /** How many verified tokens are remembered. @throws TypeError */
 export function resolveMaxCached(value: number | undefined, name: string): number {
-  return integer(value === undefined ? 10_000 : value, name, 0, 1_000_000)
+  return integer(value === undefined ? 20_000 : value, name, 0, 1_000_000)
 }
 
 export function resolveIssuer(value: unknown): { host: string; isLocal: boolean } {

@@ -79,7 +79,7 @@ export interface VerifierOptions extends Partial<TrustOptions> {
   }
   /** The longest token that is looked into, in bytes. @default 8192 */
   readonly maxBytes?: number
-  /** How many tokens are remembered once their signature is verified, of each issuer; 0 for none. @default 10_000 */
+  /** How many tokens are remembered once their signature is verified, of each issuer; 0 for none. @default 20_000 */
   readonly maxCached?: number
   /** What decrypts tokens; then none that is only signed is believed. @default none: tokens are signed only */
   readonly encryption?: EncryptionKeys
