@@ -1,5 +1,7 @@
 // The process that floods: sends the requests that it is told, so many a second, and says how many were answered.
 
+import { constants, setPriority } from 'node:os'
+
 import type { Load } from './load.ts'
 import { pace } from './load.ts'
 
@@ -16,6 +18,8 @@ export interface Flooded {
   readonly seconds: number
 }
 
+// Whoever sends the good traffic and takes its times goes first.
+setPriority(constants.priority.PRIORITY_LOW)
 process.on('disconnect', () => process.exit())
 process.on('message', (flood: Flood) => {
   const requests = flood.requests.map((request) => Buffer.from(request, 'latin1'))

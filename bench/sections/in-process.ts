@@ -61,7 +61,7 @@ function toDelay(name: string, { logins, p50, p99, max, verification }: Delay): 
 }
 
 /** What it may cost, as a share of what it cannot do without. */
-const boundOf = (name: string): number => (name === 'login' || name === 'refresh' ? 1.2 : 1.15)
+const boundOf = (name: string): number => (/^(?:login|refresh)/.test(name) ? 1.2 : 1.15)
 
 function judgeAll(compared: readonly Compared[]): Verdict[] {
   const [hit, ...others] = compared

@@ -17,18 +17,25 @@ const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export function parseJsonObject(bytes: Uint8Array): JsonObject {
   // With ignoreBOM a byte order mark stays in the text, and JSON.parse refuses it.
   const text = DECODER.decode(bytes)
-  const value: unknown = JSON.parse(text)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
-  if (!isWrittenPlainly(text, value)) assertPlain(text)
-  return freezeDeep(Object.setPrototypeOf(value, null) as Record<string, unknown>) // an object's members are that
+  // What JSON.stringify makes of the value, as most issuers write tokens, has no name twice: the first would be missing.
+  return parse(text, (value) => JSON.stringify(value) === text)
 }
 
 /**
- * Whether the text is what JSON.stringify makes of its value, as most issuers write tokens: then no name is there twice,
- * since the first would be missing. A shortcut only; anything else is walked.
+ * Parses the text of one JSON object that JSON.stringify has made.
+ *
+ * @throws Error of any kind when it is not one
  */
-function isWrittenPlainly(text: string, value: object): boolean {
-  return !text.includes('__proto__') && isShallow(value, MAX_DEPTH) && JSON.stringify(value) === text
+export function parseOwnJson(text: string): JsonObject {
+  return parse(text, () => true)
+}
+
+function parse(text: string, isOwn: (value: object) => boolean): JsonObject {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
+  // A shortcut only; anything else is walked.
+  if (text.includes('__proto__') || !isShallow(value, MAX_DEPTH) || !isOwn(value)) assertPlain(text)
+  return freezeDeep(Object.setPrototypeOf(value, null) as Record<string, unknown>) // an object's members are that
 }
 
 function isShallow(value: object, levels: number): boolean {

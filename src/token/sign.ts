@@ -3,7 +3,7 @@
 import { SessionError } from '../errors.ts'
 import type { SigningKey } from '../keys/key.ts'
 import { assertClaims, type ClaimRules, RESERVED_CLAIMS, type TokenClaims } from './claims.ts'
-import { parseJsonObject } from './json.ts'
+import { parseOwnJson } from './json.ts'
 import type { TokenForm } from './parse.ts'
 import { signCompact } from './signature.ts'
 
@@ -53,8 +53,8 @@ export function assertSize(token: string, maxBytes: number): void {
 /** What cannot be read back is not issued. */
 function encode(claims: object, rules: ClaimRules): { bytes: Uint8Array; payload: TokenClaims } {
   try {
-    const bytes = Buffer.from(JSON.stringify(claims))
-    return { bytes, payload: assertClaims(parseJsonObject(bytes), rules) }
+    const text = JSON.stringify(claims)
+    return { bytes: Buffer.from(text), payload: assertClaims(parseOwnJson(text), rules) }
   } catch (cause) {
     // Messages of both functions name claims, never their values; JSON.stringify's names a type.
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: String(cause), cause })

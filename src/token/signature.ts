@@ -9,6 +9,7 @@ import { SessionError } from '../errors.ts'
 import type { Algorithm } from '../keys/algorithms.ts'
 import { halvesOf, type Key, type SigningKey } from '../keys/key.ts'
 import type { ParsedToken } from './parse.ts'
+import { takeTurn } from './turns.ts'
 
 /** How node:crypto does an algorithm, and what it does in about the time that it takes to ask another thread. */
 interface Direct {
@@ -45,6 +46,7 @@ export async function signCompact(
   if (direct?.signs !== true || privateKey === undefined) {
     return new CompactSign(payload).setProtectedHeader(protectedHeader).sign(key.signingKey)
   }
+  await takeTurn()
   const input = `${encode(JSON.stringify(protectedHeader))}.${encode(payload)}`
   const signature = sign(direct.hash, Buffer.from(input, 'latin1'), { key: privateKey, ...direct.options })
   return `${input}.${signature.toString('base64url')}`
@@ -64,7 +66,10 @@ export async function verifySignature(parsed: Pick<ParsedToken, 'token' | 'alg'>
   try {
     if (direct === undefined || publicKey === undefined) {
       await compactVerify(parsed.token, key.verifyingKey, { algorithms: [key.alg] })
-    } else if (!verifyDirectly(parsed.token, publicKey, direct)) throw new Error('the signature does not fit')
+    } else {
+      await takeTurn()
+      if (!verifyDirectly(parsed.token, publicKey, direct)) throw new Error('the signature does not fit')
+    }
   } catch (cause) {
     // Both throw errors of many kinds for some keys and signatures, so everything they throw means the same.
     throw new SessionError('ERR_TOKEN_SIGNATURE', { cause })
