@@ -43,7 +43,6 @@ const PAIRS = isQuick ? { pairs: 11, warmUp: 3 } : { pairs: 101, warmUp: 20 }
 const BURST = isQuick ? { milliseconds: 200, logins: 100 } : { milliseconds: 5000, logins: 1000 }
 const BATCH = 192
 const TURN = 256
-const SIGN_AND_WRITE = 'signature and write'
 // So many make a batch that lasts as long as one of the other side. What is answered at once is not waited for.
 const HITS = 6144
 
@@ -97,7 +96,7 @@ if (key === undefined) throw new Error('the key set has no active key')
 
 const rules = { algorithms: ['ES256'], issuer, audience: issuer, typ: 'at+jwt' }
 const model = { Authorization: `Bearer ${access.token}`, Cookie: `__Secure-Fgp=${joinFingerprints(fingerprints)}` }
-const pairs = createMint(jwk, model).pairs(isQuick ? 3000 : 60_000)
+const minted = createMint(jwk, model).pairs(isQuick ? 3000 : 60_000)
 // Copies, as each request brings: what is known of one string is not known of the next. No more than the processor's cache
 // holds, since a request's own has only just been read.
 const copies = Array.from({ length: 256 }, () => {
@@ -116,8 +115,8 @@ function cycle<T>(all: readonly T[]): () => T {
 }
 
 const nextCopy = cycle(copies)
-const nextOurs = cycle(pairs)
-const nextJose = cycle(pairs)
+const nextOurs = cycle(minted)
+const nextJose = cycle(minted)
 
 async function hits(): Promise<void> {
   for (let i = 0; i < HITS; i += 1) {
@@ -134,7 +133,9 @@ async function cold(): Promise<unknown> {
 const bareRepeated = (): Promise<unknown> => jwtVerify(nextCopy().token, key.verifyingKey, rules)
 const bareDistinct = (): Promise<unknown> => jwtVerify(nextJose().token, key.verifyingKey, rules)
 
-/** Login and refresh on this store, beside what they cannot do without: a signature over as many bytes, and a write. */
+/**
+ * Login and refresh on this store, beside what they cannot do without: a signature over as many bytes, a write, and for a
+ * refresh the record as it is. */
 async function runSessions(label: string, store: Store, size: Size): Promise<void> {
   const { sessions: moved } = await createParts(store, moving)
   const issued = await moved.start(subject, { replaces: [] })
@@ -151,12 +152,21 @@ async function runSessions(label: string, store: Store, size: Size): Promise<voi
     return turn
   }
 
+  const header = { alg: key.alg, typ: 'at+jwt', kid: key.kid }
   const nextKey = cycle(Array.from({ length: TURN }, (_, i) => `other-${i}`))
+  let added = 0
 
-  const signAndWrite = async (): Promise<void> => {
-    const header = { alg: key.alg, typ: 'at+jwt', kid: key.kid }
+  const readSignAndSet = async (): Promise<void> => {
+    const name = nextKey()
+    await store.get('session', name)
     await new CompactSign(payload).setProtectedHeader(header).sign(key.signingKey)
-    await store.set('session', { ...record, key: nextKey() })
+    await store.set('session', { ...record, key: name })
+  }
+
+  const signAndAdd = async (): Promise<void> => {
+    next()
+    await new CompactSign(payload).setProtectedHeader(header).sign(key.signingKey)
+    await store.add('session', { ...record, key: `new-${(added += 1)}`, expires: moving() + 1_800_000 })
   }
 
   const login = (): Promise<unknown> => {
@@ -172,8 +182,8 @@ async function runSessions(label: string, store: Store, size: Size): Promise<voi
   }
 
   // First, since a session that is not refreshed is over soon, and logins let time pass as well.
-  await run(`refresh, ${label}`, SIGN_AND_WRITE, [signAndWrite, refresh], { inFlight: 16, ...size })
-  await run(`login, ${label}`, SIGN_AND_WRITE, [signAndWrite, login], { inFlight: 16, ...size })
+  await run(`refresh, ${label}`, 'read, signature and write', [readSignAndSet, refresh], { inFlight: 16, ...size })
+  await run(`login, ${label}`, 'signature and write', [signAndAdd, login], { inFlight: 16, ...size })
 }
 
 /** How late the event loop is while every millisecond one token is verified, and so many logins begin at once. */

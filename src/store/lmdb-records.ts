@@ -16,14 +16,21 @@ export interface Draft {
   readonly json: string
 }
 
+/** A record as it lies there. */
+export interface Written extends Draft {
+  readonly record: StoreRecord
+}
+
 /** The records of a file. */
 export interface LmdbRecords {
   /** The record, expired or not. */
   read(kind: StoreKind, id: string): StoreRecord | undefined
-  /** How many bytes more the file's records take once this is written. */
-  growth(draft: Draft): number
-  /** Writes. In a transaction only. */
-  write(draft: Draft): void
+  /** The same, to be replaced or removed. */
+  find(kind: StoreKind, id: string): Written | undefined
+  /** How many bytes more the file's records take once this is written in the place of that. */
+  growth(draft: Draft, old: Written | undefined): number
+  /** Writes in the place of what is there. In a transaction only. */
+  write(draft: Draft, old: Written | undefined): void
   /** Removes. In a transaction only. */
   remove(kind: StoreKind, id: string): void
   /** Removes what has expired, no more than so many. In a transaction only. */
@@ -75,25 +82,32 @@ export function createLmdbRecords(file: LmdbFile): LmdbRecords {
     return text === undefined ? undefined : decode(text)
   }
 
-  function growth(draft: Draft): number {
-    const text = file[draft.kind].get(draft.id)
-    return sizeOf(draft) - (text === undefined ? 0 : sizeOf(toDraft(draft.kind, decode(text))))
+  function find(kind: StoreKind, id: string): Written | undefined {
+    const text = file[kind].get(id)
+    if (text === undefined) return undefined
+    const record = decode(text)
+    const { expires, group } = record
+    const groupId = group === undefined ? undefined : toId(group)
+    return { kind, id, expires, groupId, json: jsonOf(text), record }
+  }
+
+  function drop(old: Written): void {
+    const { kind, id, expires, groupId, record } = old
+    void file[kind].remove(id)
+    if (expires < NEVER) void expiry.remove([expires, kind, id])
+    if (groupId !== undefined) void groups.remove([kind, groupId, id])
+    if (kind === 'revocation') void log.remove(record.version)
+    count('bytes', counter('bytes') - sizeOf(old))
   }
 
   function remove(kind: StoreKind, id: string): void {
-    const record = read(kind, id)
-    if (record === undefined) return
-    const draft = toDraft(kind, record)
-    void file[kind].remove(id)
-    if (record.expires < NEVER) void expiry.remove([record.expires, kind, id])
-    if (draft.groupId !== undefined) void groups.remove([kind, draft.groupId, id])
-    if (kind === 'revocation') void log.remove(record.version)
-    count('bytes', counter('bytes') - sizeOf(draft))
+    const old = find(kind, id)
+    if (old !== undefined) drop(old)
   }
 
-  function write(draft: Draft): void {
+  function write(draft: Draft, old: Written | undefined): void {
     const { kind, id, expires, groupId } = draft
-    remove(kind, id)
+    if (old !== undefined) drop(old)
     // Never used again, also by a record that is deleted and added anew.
     const version = counter(`${kind} version`) + 1
     count(`${kind} version`, version)
@@ -117,7 +131,8 @@ export function createLmdbRecords(file: LmdbFile): LmdbRecords {
 
   return {
     read,
-    growth,
+    find,
+    growth: (draft, old) => sizeOf(draft) - (old === undefined ? 0 : sizeOf(old)),
     write,
     remove,
     purge(now, limit) {
@@ -146,9 +161,13 @@ export function createLmdbRecords(file: LmdbFile): LmdbRecords {
 }
 
 function decode(text: string): StoreRecord {
-  const space = text.indexOf(' ')
   // The cast is what this file writes.
-  return { ...(JSON.parse(text.slice(space + 1)) as NewRecord), version: Number(text.slice(0, space)) }
+  return { ...(JSON.parse(jsonOf(text)) as NewRecord), version: Number(text.slice(0, text.indexOf(' '))) }
+}
+
+/** What stands behind the version. */
+function jsonOf(text: string): string {
+  return text.slice(text.indexOf(' ') + 1)
 }
 
 /** About what a record takes of the file, its entries in the other tables and half-full pages included. */

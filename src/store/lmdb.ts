@@ -7,7 +7,7 @@ import { assertKnown, integer } from '../options/checks.ts'
 import { describe } from '../describe.ts'
 import type { Clock, Milliseconds } from '../time.ts'
 import { openLmdbFile } from './lmdb-file.ts'
-import { createLmdbRecords, type Draft, toDraft, toId } from './lmdb-records.ts'
+import { createLmdbRecords, type Draft, toDraft, toId, type Written } from './lmdb-records.ts'
 import type { NewRecord, Store, StoreRecord, Watch } from './store.ts'
 
 /** Where the store is and what it may take. */
@@ -112,17 +112,20 @@ export function lmdbStore(options: LmdbStoreOptions): Store & AsyncDisposable {
     return new Error(`the store '${path}' could not be written${said}: is the disk full?`, { cause: thrown })
   }
 
-  function put(draft: Draft): void {
+  function put(draft: Draft, old: Written | undefined): void {
     const limit = draft.kind === 'session' ? maxBytes * SESSION_SHARE : maxBytes
-    const isTooMuch = (): boolean => {
-      const growth = records.growth(draft)
+    const isTooMuch = (replaced: Written | undefined): boolean => {
+      const growth = records.growth(draft, replaced)
       return growth > 0 && records.bytes() + growth > limit
     }
-    if (isTooMuch()) records.purge(clock(), PURGE_WHEN_FULL)
-    if (isTooMuch()) {
+    if (!isTooMuch(old)) return records.write(draft, old)
+    records.purge(clock(), PURGE_WHEN_FULL)
+    // It may have gone with the others.
+    const left = records.find(draft.kind, draft.id)
+    if (isTooMuch(left)) {
       throw new Error(`maxBytes: the store '${path}' is full of ${draft.kind}s; open it with more than ${maxBytes}`)
     }
-    records.write(draft)
+    records.write(draft, left)
   }
 
   const store: Store = {
@@ -133,22 +136,23 @@ export function lmdbStore(options: LmdbStoreOptions): Store & AsyncDisposable {
     },
     async set(kind, record) {
       const draft = toDraft(kind, record)
-      await write(() => put(draft))
+      await write(() => put(draft, records.find(kind, draft.id)))
     },
     async add(kind, record) {
       const draft = toDraft(kind, record)
       return write(() => {
-        if (lives(records.read(kind, draft.id))) return false
-        put(draft)
+        const current = records.find(kind, draft.id)
+        if (lives(current?.record)) return false
+        put(draft, current)
         return true
       })
     },
     async swap(kind, record) {
       const draft = toDraft(kind, record)
       return write(() => {
-        const current = records.read(kind, draft.id)
-        if (!lives(current) || current.version !== record.version) return false
-        put(draft)
+        const current = records.find(kind, draft.id)
+        if (!lives(current?.record) || current?.record.version !== record.version) return false
+        put(draft, current)
         return true
       })
     },
