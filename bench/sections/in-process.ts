@@ -1,6 +1,7 @@
 // Without HTTP, in a process of its own: what the kit does beside the least that it takes.
 
 import { pin, receive, startProcess } from '../child.ts'
+import type { Piece } from '../floor.ts'
 import type { Compared, Delay } from '../in-process.ts'
 import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
 import { median, spread } from '../stats.ts'
@@ -16,10 +17,25 @@ export async function runInProcess(bench: Bench): Promise<Findings> {
   try {
     for (;;) {
       const message = await receive<Message>(child)
-      if ('idle' in message) return { tables: [toTable(compared), toDelays(message)], verdicts: judgeAll(compared) }
+      if ('idle' in message) {
+        const pieces = await readPieces(bench)
+        const tables = [toTable(compared), toPieces(pieces, compared), toDelays(message)]
+        return { tables, verdicts: judgeAll(compared) }
+      }
       compared.push(message)
       bench.progress(`in-process: ${message.name}`)
     }
+  } finally {
+    child.kill()
+  }
+}
+
+async function readPieces(bench: Bench): Promise<Piece[]> {
+  bench.progress('in-process: what it is made of')
+  const child = startProcess('floor.ts', [bench.isQuick ? 'quick' : 'full'], ['--import=tsx'])
+  pin(child, 'server')
+  try {
+    return await receive<Piece[]>(child)
   } finally {
     child.kill()
   }
@@ -44,6 +60,23 @@ function toTable(compared: readonly Compared[]): Table {
         spread(ratioOf(one, what), median(ratioOf(one, what)) < 0.1 ? 4 : 2),
       ]),
     ]),
+  }
+}
+
+/** Below each whole its pieces; none of them can be left out. */
+function toPieces(pieces: readonly Piece[], compared: readonly Compared[]): Table {
+  const rows: string[][] = []
+  for (const one of compared) {
+    const its = pieces.filter(({ of }) => of === one.name)
+    if (its.length === 0) continue
+    rows.push([one.name, median(columnOf(one, 'cpu', 1)).toFixed(1)])
+    rows.push(...its.map(({ what, microseconds }) => [what, microseconds.toFixed(2)]))
+  }
+  return {
+    title: 'What it is made of',
+    note: 'Microseconds. The whole as above; below it the pieces that cannot be left out, each by itself, at its best.',
+    head: ['', 'CPU'],
+    rows,
   }
 }
 
