@@ -4,7 +4,7 @@ import type { Middleware, Next } from 'koa'
 
 import { type Auth, toRevocable, toSubject } from '../auth.ts'
 import { SessionError } from '../errors.ts'
-import { proceed } from '../proceed.ts'
+import { isLater, proceed } from '../proceed.ts'
 import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
 import type { Credentials, TokenVerifier } from '../verifier.ts'
@@ -182,7 +182,7 @@ export function createProtect<Claims extends object>(options: {
       if (optional && isOwnPath(readPath(ctx))) return next()
       try {
         const found = authenticator.authenticate(ctx, onStale)
-        if (found instanceof Promise) return protectLater(ctx, next, found)
+        if (isLater(found)) return protectLater(ctx, next, found)
         admit(ctx, found)
       } catch (thrown) {
         return refusals.answer(ctx, thrown, demands)
