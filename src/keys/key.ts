@@ -9,7 +9,7 @@ import { describe } from '../describe.ts'
 import { type Algorithm, ALGORITHMS, inferAlgorithm, isSymmetric } from './algorithms.ts'
 import type { EncryptionAlgorithm } from './encryption-algorithms.ts'
 import { assertSecret } from './secret.ts'
-import { assertPair, assertStrength } from './strength.ts'
+import { assertPair, assertStrength, isQuick } from './strength.ts'
 
 /** The public half of a key as the JWKS route shows it (RFC 7517 section 4). */
 export interface PublicJwk extends JWK {
@@ -50,8 +50,8 @@ export const KID: RegExp = /^[\w.~:+=-]{1,128}$/
 
 /** A key as node:crypto takes it. It could be exported, so no member of a {@link Key} leads to it. */
 interface Halves {
-  /** Undefined for a secret. */
-  readonly publicKey?: KeyObject
+  /** Undefined for a secret, and for a key that takes long. */
+  readonly publicKey?: KeyObject | undefined
   readonly privateKey?: KeyObject | undefined
 }
 
@@ -103,7 +103,7 @@ export async function createKey(
     verifyingKey: await toCryptoKey(publicKey, alg),
     signingKey: privateKey && (await toCryptoKey(privateKey, alg)),
   }
-  return seal(key, { publicKey, privateKey })
+  return seal(key, { publicKey: isQuick(publicKey) ? publicKey : undefined, privateKey })
 }
 
 /**

@@ -6,6 +6,8 @@ import { type KeyObject, sign, verify } from 'node:crypto'
 import type { JWK } from 'jose'
 
 const MODULUS_BITS = 2048
+const QUICK_MODULUS_BITS = 4096
+const QUICK_EXPONENT = 65_537n
 
 // The encodings of y for the points of order 1, 2, 4 and 8 on edwards25519, reduced or not, the sign bit cleared: for
 // such a public key anybody can make signatures.
@@ -40,6 +42,12 @@ export function assertStrength(publicKey: KeyObject, jwk: JWK): void {
   if (jwk.kty === 'OKP' && isSmallOrder(Buffer.from(String(jwk.x), 'base64url'))) {
     throw new TypeError('key: expected an Ed25519 public key of full order, got one for which anybody can sign')
   }
+}
+
+/** Whether a signature is soon verified with it, by whoever waits: an RSA key can be of any size. */
+export function isQuick(publicKey: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = { ...publicKey.asymmetricKeyDetails }
+  return modulusLength <= QUICK_MODULUS_BITS && publicExponent <= QUICK_EXPONENT
 }
 
 function toNumber(base64url: string): bigint {

@@ -1,12 +1,13 @@
 // Signatures of every algorithm in the one form that JWS gives them, whoever verifies them: RFC 7518 section 3, RFC 8037.
 
-import { constants, createPublicKey, sign as signBytes, verify } from 'node:crypto'
+import { constants, createPublicKey, generateKeyPairSync, sign as signBytes, verify } from 'node:crypto'
 
 import test from 'ava'
 import { compactVerify, type JWK } from 'jose'
 
 import { createKeySet, generateKey, isSessionError, type Key, type SigningKey } from '../../src/index.ts'
 import { ALGORITHMS, type Algorithm } from '../../src/keys/algorithms.ts'
+import { halvesOf } from '../../src/keys/key.ts'
 import { signCompact, verifySignature } from '../../src/token/signature.ts'
 import { b64, privateKeyOf, sign } from '../helpers/forge.ts'
 
@@ -139,6 +140,28 @@ test('VF-06 RS256 and PS256: another padding, or a salt of another length, is no
   for (const saltLength of [0, 20, 31, 33, 64, constants.RSA_PSS_SALTLEN_MAX_SIGN]) {
     const token = make('PS256', { padding: RSA_PKCS1_PSS_PADDING, saltLength })
     t.is(await outcome(token, ps), 'ERR_TOKEN_SIGNATURE', `${saltLength}`)
+  }
+})
+
+test('an RSA key of unusual size is left to another thread, and verifies all the same', async (t) => {
+  for (const [modulusLength, publicExponent, isQuick] of [
+    [2048, 65_537, true],
+    [2048, 0x1000_0001, false],
+    [4104, 65_537, false],
+  ] as const) {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent })
+    const [key] = (await createKeySet({ keys: [privateKey], algorithm: 'RS256' })).keys
+    if (key === undefined) throw new Error('there is one')
+    t.is(halvesOf(key).publicKey !== undefined, isQuick, `${modulusLength} ${publicExponent}`)
+    const signed = `${inputOf('RS256')}.${b64(signBytes('sha256', Buffer.from(inputOf('RS256')), privateKey))}`
+    t.is(await outcome(signed, key), 'passed')
+    t.is(
+      await outcome(
+        withSignature(signed, (signature) => signature.toReversed()),
+        key,
+      ),
+      'ERR_TOKEN_SIGNATURE',
+    )
   }
 })
 
