@@ -62,7 +62,9 @@ export function createRoutes(
 
   /** Most requests are for the application, and cost a look at how the path begins. */
   function dispatch(ctx: Parameters<RouterMiddleware>[0], next: Next): unknown {
-    const path = readPath(ctx)
+    // What rewrites paths for @koa/router writes here.
+    const { newRouterPath } = ctx as { readonly newRouterPath?: string }
+    const path = newRouterPath || readPath(ctx)
     return starts.some((start) => path.startsWith(start)) ? mounted(ctx, next) : next()
   }
 
