@@ -43,16 +43,16 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   function read(kind: StoreKind, key: string): StoreRecord | undefined {
     const row = find(kind, key)
     if (row === undefined) return undefined
-    const { expires, group, version, text } = row
-    return { key, value: JSON.parse(text), expires, version, ...(group !== undefined && { group }) }
+    const { expires, group, version } = row
+    return { key, value: valueOf(row), expires, version, ...(group !== undefined && { group }) }
   }
 
   function write(kind: StoreKind, { key, value, expires, group }: NewRecord): void {
     writes += 1
     if (writes % SWEEP_EVERY === 0) sweep()
-    const text = JSON.stringify(value)
-    tables[kind].set(key, { expires, group, version: writes, text })
-    if (kind === 'revocation') for (const listener of listeners) listener({ key, value: JSON.parse(text), expires })
+    const row = { expires, group, version: writes, text: JSON.stringify({ value }) }
+    tables[kind].set(key, row)
+    if (kind === 'revocation') for (const listener of listeners) listener({ key, value: valueOf(row), expires })
   }
 
   function sweep(): void {
@@ -101,4 +101,10 @@ export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
   }
   made.add(store)
   return store
+}
+
+/** A copy each time. */
+function valueOf({ text }: Row): unknown {
+  // The cast is what `write` makes.
+  return (JSON.parse(text) as { readonly value?: unknown }).value
 }
