@@ -1,7 +1,7 @@
 // The browser half: keeps the token in a closure, replaces it in time, and agrees with the other tabs. The server alone
 // decides who is signed in; here is only remembered what it said.
 
-import { isOwed, setOwed } from './debt.ts'
+import { owed } from './debt.ts'
 import type { ClientError } from './errors.ts'
 import { createFetch } from './fetch.ts'
 import { LINGER_MS, LOOK_EVERY_MS, MAX_BACKOFF, OTHERS_TURN_MS, PULL_MS } from './limits.ts'
@@ -104,7 +104,7 @@ export function createClient(options: ClientOptions = {}): Client {
   /** The server need not be told any more. */
   function settle(): void {
     isEnding = false
-    setOwed(name, false)
+    owed(name, null)
   }
 
   /** Does it while no other tab does the like. */
@@ -134,6 +134,12 @@ export function createClient(options: ClientOptions = {}): Client {
     throw error
   }
 
+  /** The session of the cookies, with a new token; null where there is none. */
+  async function ask(): Promise<Held | null> {
+    const { held, error } = await post(`${base}/refresh`)
+    return held ?? (error.status === 401 ? null : fail(error))
+  }
+
   function refresh(): Promise<Session> {
     if (flight) return flight
     const old = store.held
@@ -141,10 +147,9 @@ export function createClient(options: ClientOptions = {}): Client {
       if ((isLate || isBehind) && tabs.hasOthers && flight === mine) await pull()
       // The turn was long in coming: another tab may have brought a token, or the session may have ended.
       if (flight !== mine || isEnding || !isActive) return
-      const { held, error } = await post(`${base}/refresh`)
+      const held = await ask()
       if (flight !== mine) return
       if (held) enter(held)
-      else if (error.status !== 401) fail(error)
       else {
         reset(null)
         if (old) tabs.tell('end', old.sid)
@@ -161,9 +166,11 @@ export function createClient(options: ClientOptions = {}): Client {
 
   function login(credentials: Readonly<Record<string, unknown>>): Promise<Session> {
     return inTurn(async () => {
+      const wasEnding = isEnding
       const { held, error } = await post(`${base}/login`, credentials)
       if (!held) throw error
-      enter(held)
+      // Who has logged out meanwhile did so later.
+      if (wasEnding || !isEnding) enter(held)
       look()
       return store.session
     })
@@ -171,25 +178,33 @@ export function createClient(options: ClientOptions = {}): Client {
 
   function logout(): Promise<void> {
     // The page may be left before the server has been told.
-    setOwed(name, true)
+    owed(name, store.held?.sid ?? '')
     leave()
     tabs.tell('out')
     return end()
   }
 
-  /** Tells the server, unless another tab has, or somebody has signed in. */
-  function end(): Promise<void> {
+  /**
+   * Tells the server, unless another tab has, or somebody has signed in.
+   *
+   * @param sid - the only session that is to end: later another one may be there, from a login of which nobody here knows
+   */
+  function end(sid?: string): Promise<void> {
     return inTurn(async () => {
       if (!isEnding) return
+      const held = sid && (await ask())
+      if (held && held.sid !== sid) return enter(held)
       const { error } = await post(`${base}/logout`)
       // Done, or nothing there that could be ended.
-      if (![204, 401].includes(error.status)) fail(error)
+      if (error.status !== 204 && error.status !== 401) fail(error)
       settle()
       tabs.tell('told')
     }).finally(look)
   }
 
   function onIn({ sid }: Message): void {
+    // A refresh that was under way when somebody logged out.
+    if (sid && sid === owed(name)) return
     settle()
     if (store.held?.sid !== sid) reset(undefined)
     isBehind = true
@@ -204,7 +219,7 @@ export function createClient(options: ClientOptions = {}): Client {
   }
 
   function onEnd({ sid }: Message): void {
-    if (store.held && store.held.sid === sid) reset(null)
+    if (sid && store.held?.sid === sid) reset(null)
   }
 
   function onWant({ from }: Message): void {
@@ -229,17 +244,18 @@ export function createClient(options: ClientOptions = {}): Client {
     const { held } = store
     // A page that nobody looks at keeps no session alive; what it asks for by itself does.
     if (!isActive || (held && globalThis.document?.hidden)) return
-    if (isDue()) void (isEnding ? end() : refresh()).catch(() => {})
+    if (isDue()) void (isEnding ? end(owed(name)) : refresh()).catch(() => {})
     else if (isEnding || held !== null) {
       const wait = Math.max(notBefore - steadyClock(), held ? untilDue(held) * 1000 : 0)
-      timer = setTimeout(look, Math.min(wait, LOOK_EVERY_MS))
+      // Timers are cut to milliseconds, and then it would not be due yet.
+      timer = setTimeout(look, Math.min(wait + 1, LOOK_EVERY_MS))
     }
   }
 
   function start(): void {
     isActive = true
-    isEnding = isOwed(name) ?? isEnding
-    if (isEnding) store.set(null)
+    isEnding = owed(name) !== undefined
+    store.set(isEnding ? null : undefined)
     void tabs.open()
     look()
   }
@@ -248,23 +264,24 @@ export function createClient(options: ClientOptions = {}): Client {
     isActive = false
     tabs.close()
     // A page that comes back must not show who was signed in when it left.
-    reset(isEnding ? null : undefined)
+    reset(undefined)
   }
 
-  function listen(target: EventTarget, type: string, listener: () => void): void {
-    target.addEventListener(type, listener, { signal: listening.signal })
+  function listen(type: string, listener: () => void): void {
+    globalThis.addEventListener(type, listener, { signal: listening.signal })
   }
 
   // Nothing to keep where there is no page, as on a server that renders one.
   if (globalThis.location) {
-    listen(globalThis, 'online', () => {
+    listen('online', () => {
       notBefore = 0
       look()
     })
-    listen(globalThis.document ?? globalThis, 'visibilitychange', look)
+    // It bubbles up from the document.
+    listen('visibilitychange', look)
     // A page may be kept to come back to.
-    listen(globalThis, 'pagehide', stop)
-    listen(globalThis, 'pageshow', () => {
+    listen('pagehide', stop)
+    listen('pageshow', () => {
       if (!isActive) start()
     })
     start()

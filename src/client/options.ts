@@ -28,7 +28,7 @@ export function resolveOptions({
   origins = [],
   refreshAhead = 60,
 }: ClientOptions): Settings {
-  assert(baseURL, 'baseURL', 'one outside of a browser')
+  assert(baseURL, 'baseURL', 'a URL')
   const own = resolveOrigin('baseURL', String(baseURL).replace(/\/$/, ''))
   assert(/^(\/[\w.~-]+)+$/.test(prefix), 'prefix', "a path such as '/auth'")
   assert(refreshAhead >= 0, 'refreshAhead', 'seconds')
@@ -41,7 +41,7 @@ export function resolveOptions({
 
 function resolveOrigin(name: string, value: string): string {
   const { origin } = new URL(value)
-  assert(origin === value && SAFE.test(value), name, 'an exact https origin, or http on localhost')
+  assert(origin === value && SAFE.test(value), name, 'an https origin, or http on localhost')
   return value
 }
 

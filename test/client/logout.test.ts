@@ -112,6 +112,50 @@ test.serial('who logs out and closes the last page is logged out by the next one
   t.like(await (await adopt(second.page)).session(), { status: 'signed-in', subject: 'alice' })
 })
 
+test.serial(
+  'a logout that came late does not end the session of whoever signed in meanwhile, and not here',
+  async (t) => {
+    const context = await contexts.open(t)
+    if (context === undefined) return
+    const first = await openTab(context, app)
+    await first.login()
+    app.intercept('/auth/logout', (request) => request.destroy())
+    t.is(await logout(first), 'ERR_UNREACHABLE')
+    await first.page.close()
+    app.intercept('/auth/logout', undefined)
+    // A form, or a login by another party: the client hears nothing of it.
+    const data = { username: 'bob', password: 'correct' }
+    t.is((await context.request.post(`${app.origin}/auth/login`, { data })).status(), 200)
+    const { length } = app.asked('/auth/logout')
+    const second = await openTab(context, app)
+    await second.until('signed-in', 'bob')
+    t.is(await second.status('/me'), 200)
+    await second.page.reload()
+    t.like(await (await adopt(second.page)).session(), { status: 'signed-in', subject: 'bob' })
+    t.is(app.asked('/auth/logout').length, length)
+  },
+)
+
+test.serial('who logs out while somebody signs in, here or in another tab, is logged out', async (t) => {
+  for (const which of [0, 1]) {
+    const context = await contexts.open(t)
+    if (context === undefined) return
+    const tabs = await openTwo(context)
+    const login = app.hold('/auth/login')
+    const signedIn = tabs[which]?.login('carol')
+    await login.answered
+    const done = logout(tabs[0])
+    for (const tab of tabs) await tab.until('signed-out')
+    login.release()
+    t.deepEqual(await signedIn, { status: 'signed-out' })
+    t.is(await done, '')
+    for (const tab of tabs) t.is(await tab.status('/me'), 401)
+    t.deepEqual(await app.kit.sessions('carol'), [])
+    t.deepEqual(await context.cookies(), [])
+    await context.close()
+  }
+})
+
 test.serial('a server that could not answer is told again when it says, and no sooner', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
@@ -193,7 +237,11 @@ function createDeadline(): () => boolean {
 }
 
 /** Signs in on the page of an application, goes on to another one, and comes back after `meanwhile`. */
-async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Promise<unknown>): Promise<Page> {
+async function comeBack(
+  context: BrowserContext,
+  meanwhile: (other: Tab) => Promise<unknown>,
+  before: (page: Page) => Promise<unknown> = async () => {},
+): Promise<Page> {
   const page = await context.newPage()
   await page.goto(`${app.origin}/app`)
   await page.getByText('signed-out,').waitFor()
@@ -201,6 +249,7 @@ async function comeBack(context: BrowserContext, meanwhile: (other: Tab) => Prom
     dispatchEvent(new CustomEvent('login', { detail: { username: 'alice', password: 'correct' } }))
   })
   await page.getByText('signed-in alice,').waitFor()
+  await before(page)
   // A page that holds a lock is not kept.
   await page.evaluate((name) => navigator.locks.request(name, () => {}), `koa-holdfast:${app.origin}/auth`)
   await page.goto(`${app.origin}/`)
@@ -231,4 +280,21 @@ test.serial('a page that comes back from the cache while the session lives has i
   const all = 'unknown, signed-out, signed-in alice, unknown, back, signed-in alice,'
   await page.getByText(all, { exact: true }).waitFor()
   t.is(await page.locator('main').innerText(), all)
+})
+
+test.serial('a page that comes back from the cache shows who has signed in since it logged out', async (t) => {
+  const context = await contexts.open(t)
+  if (context === undefined) return
+  app.intercept('/auth/logout', (_request, response) => response.writeHead(503, { 'Retry-After': '300' }).end())
+  const page = await comeBack(
+    context,
+    ({ login }) => login('bob'),
+    async (here) => {
+      const answer = here.waitForResponse('**/auth/logout')
+      await here.evaluate(() => dispatchEvent(new Event('logout')))
+      await answer
+    },
+  )
+  await page.getByText('back, signed-in bob,').waitFor()
+  t.regex(await page.locator('main').innerText(), /signed-in alice, signed-out,.* back, signed-in bob,$/)
 })

@@ -61,7 +61,7 @@ function hideOnDemand(): void {
   })
   addEventListener('hide', ({ detail }: CustomEventInit<boolean>) => {
     state.hidden = detail === true
-    document.dispatchEvent(new Event('visibilitychange'))
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
   })
 }
 

@@ -72,6 +72,7 @@ const HTML: Readonly<Record<string, string>> = {
     show(client.session)
     addEventListener('pageshow', ({ persisted }) => persisted && document.querySelector('main').append('back, '))
     addEventListener('login', ({ detail }) => void client.login(detail))
+    addEventListener('logout', () => void client.logout().catch(() => {}))
   </script>`,
 }
 

@@ -57,18 +57,21 @@ export async function adopt(page: Page, options: TabOptions['client'] = {}, isEa
     session: () => client.evaluate(({ session }) => session),
     // No function in it has a name: what tsx makes of one does not run in the page.
     until: (status, subject) =>
-      client.evaluate(
-        async (one, [wanted, who]) => {
-          for (;;) {
-            const { session } = one
-            const isWho = who === undefined || (session.status === 'signed-in' && session.subject === who)
-            if (session.status === wanted && isWho) return
-            await new Promise((resolve) => {
-              one.onChange(resolve)
-            })
-          }
-        },
-        [status, subject] as const,
+      withDeadline(
+        `until ${status} ${subject ?? ''}`,
+        client.evaluate(
+          async (one, [wanted, who]) => {
+            for (;;) {
+              const { session } = one
+              const isWho = who === undefined || (session.status === 'signed-in' && session.subject === who)
+              if (session.status === wanted && isWho) return
+              await new Promise((resolve) => {
+                one.onChange(resolve)
+              })
+            }
+          },
+          [status, subject] as const,
+        ),
       ),
     login: (username = 'alice') =>
       client.evaluate((one, name) => one.login({ username: name, password: 'correct' }), username),
@@ -84,6 +87,15 @@ export async function adopt(page: Page, options: TabOptions['client'] = {}, isEa
   }
   if (!isEarly) await client.evaluate(async ({ ready }) => void (await ready))
   return tab
+}
+
+/** What never comes must not keep the tests from ending. */
+async function withDeadline(what: string, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 30_000)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** Browser contexts for the tests of one file, each of which starts the one browser with `start` before them all. */
