@@ -91,9 +91,10 @@ export async function follow(options: FollowOptions): Promise<Watch> {
         current = version
         passed.add(version)
         own.delete(version)
+        // First, since requests wait for nothing else of this.
+        if (record.expires > clock()) tell(record)
         const { bucket, bytes } = toEntry(record, line)
         ledger.add(bucket, bytes)
-        if (record.expires > clock()) tell(record)
       }
     }
     if (foreign > 0) report('revocations: what is no entry was ignored in the stream', foreign)
