@@ -72,9 +72,9 @@ export function createRoutes(
   return Object.assign(dispatch, { router })
 }
 
-/** `/auth/` of `/auth/login`. */
+/** `/auth/` of `/auth/login`; '' where there is no second slash, as what every path begins with. */
 function firstSegment(path: string): string {
-  return path.slice(0, path.indexOf('/', 1) + 1) || path
+  return path.slice(0, path.indexOf('/', 1) + 1)
 }
 
 // The plan of rotating keys counts on it.

@@ -143,6 +143,20 @@ test('VF-06 RS256 and PS256: another padding, or a salt of another length, is no
   }
 })
 
+test('a copy of a key, of which only the CryptoKeys are known, signs and verifies by those', async (t) => {
+  const key = { ...(await keyOf('ES256')) }
+  t.deepEqual(halvesOf(key), {})
+  const token = await signCompact(Buffer.from(JSON.stringify(payload)), { kid: key.kid }, key)
+  t.is(await outcome(token, key), 'passed')
+  t.is(
+    await outcome(
+      withSignature(token, (signature) => signature.toReversed()),
+      key,
+    ),
+    'ERR_TOKEN_SIGNATURE',
+  )
+})
+
 test('an RSA key of unusual size is left to another thread, and verifies all the same', async (t) => {
   for (const [modulusLength, publicExponent, isQuick] of [
     [2048, 65_537, true],
