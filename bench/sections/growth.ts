@@ -1,8 +1,8 @@
 // What a request costs as things grow: live sessions, revocations, tokens in use at once, claims. Each beside the kit with
 // one of everything, in the same rounds; and the memory of each process.
 
-import type { Cost, Server } from '../child.ts'
-import { measureRounds, type Runner, type Samples } from '../rounds.ts'
+import type { Cost } from '../child.ts'
+import { measureRounds, type Runner, type Sample } from '../rounds.ts'
 import { type Bench, type Findings, judge, type Verdict } from '../section.ts'
 import { median, spread } from '../stats.ts'
 import type { Subject } from '../subjects.ts'
@@ -21,7 +21,7 @@ const million = 1e6
 // Held at this but where it is what grows.
 const TOKENS = 100
 
-const step = (id: string, label: string, options: object = {}, tokens = TOKENS): Step => ({
+const toStep = (id: string, label: string, options: object = {}, tokens = TOKENS): Step => ({
   id,
   label,
   options,
@@ -29,24 +29,28 @@ const step = (id: string, label: string, options: object = {}, tokens = TOKENS):
 })
 
 const sessions = (count: number): Step =>
-  step(`sessions-${count}`, `${count.toLocaleString('en')} sessions more`, { sessions: count })
+  toStep(`sessions-${count}`, `${count.toLocaleString('en')} sessions more`, { sessions: count })
 
 /** On the disk, as in production. */
 const lmdbSessions = (count: number): Step =>
-  step(`sessions-lmdb-${count}`, `LMDB, ${count.toLocaleString('en')} sessions more`, { kind: 'lmdb', sessions: count })
+  toStep(`sessions-lmdb-${count}`, `LMDB, ${count.toLocaleString('en')} sessions more`, {
+    kind: 'lmdb',
+    sessions: count,
+  })
 
 const revocations = (count: number): Step =>
-  step(`revocations-${count}`, `${count.toLocaleString('en')} revocations`, { revocations: count })
+  toStep(`revocations-${count}`, `${count.toLocaleString('en')} revocations`, { revocations: count })
 
 const tokens = (count: number): Step =>
-  step(`tokens-${count}`, `${count.toLocaleString('en')} tokens in turn`, {}, count)
+  toStep(`tokens-${count}`, `${count.toLocaleString('en')} tokens in turn`, {}, count)
 
-const claims = (bytes: number): Step => step(`claims-${bytes}`, `${bytes} bytes of claims more`, { claimBytes: bytes })
+const claims = (bytes: number): Step =>
+  toStep(`claims-${bytes}`, `${bytes} bytes of claims more`, { claimBytes: bytes })
 
-const ONE = step('one', `1 session, 0 revocations, ${TOKENS} tokens`)
-const ONE_LMDB = step('one-lmdb', `LMDB, the same`, { kind: 'lmdb' })
+const ONE = toStep('one', `1 session, 0 revocations, ${TOKENS} tokens`)
+const ONE_LMDB = toStep('one-lmdb', `LMDB, the same`, { kind: 'lmdb' })
 // What the same varies by.
-const SAME = step('same', 'the same in another process')
+const SAME = toStep('same', 'the same in another process')
 const QUICK = [sessions(1000), lmdbSessions(1000), revocations(10_000), tokens(1000), claims(3500)]
 const FULL = [
   SAME,
@@ -57,76 +61,86 @@ const FULL = [
   ...[750, 3500].map(claims),
 ]
 
-interface Measured extends Step {
-  readonly server: Server
-  readonly requests: readonly Buffer[]
+interface Measured {
+  readonly step: Step
+  /** How long its tokens are. */
+  readonly token: number
+  readonly samples: readonly Sample[]
+  readonly cost: Cost
 }
 
-/** Measures what was asked for. */
+// Beside those that they are measured by.
+const AT_ONCE = 4
+
+const isOnDisk = ({ id }: Step): boolean => id.includes('lmdb')
+
+/** Measures what was asked for, a few at a time. */
 export async function runGrowth(bench: Bench): Promise<Findings> {
-  const steps = [ONE, ONE_LMDB, ...(bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))]
-  const all: Measured[] = []
+  const steps = (bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))
+  const found = new Map<string, Measured>()
+  for (let i = 0; i < steps.length; i += AT_ONCE) {
+    const some = steps.slice(i, i + AT_ONCE)
+    const bases = [ONE, ...(some.some(isOnDisk) ? [ONE_LMDB] : [])]
+    for (const one of await measureSome(bench, [...bases, ...some])) {
+      if (!found.has(one.step.id)) found.set(one.step.id, one)
+    }
+  }
+  const all = [...found.values()]
+  return { tables: [toTable(all)], verdicts: all.flatMap(judgeStep) }
+}
+
+async function measureSome(bench: Bench, steps: readonly Step[]): Promise<Measured[]> {
+  const runners: (Runner & { readonly step: Step })[] = []
   try {
     bench.progress('growth: starting, which takes a while')
-    const servers = await Promise.all(
-      steps.map((one) => bench.start({ ...one, base: 'koa', file: 'servers/kit.mjs' } satisfies Subject)),
-    )
-    for (const [i, one] of steps.entries()) {
-      const server = servers[i]
-      if (server !== undefined)
-        all.push({ ...one, server, requests: createMint(bench.jwk, server.good).good(one.tokens) })
+    for (const step of steps) {
+      const server = await bench.start({ ...step, base: 'koa', file: 'servers/kit.mjs' } satisfies Subject)
+      if (server === undefined) continue
+      const base = runners.find(({ id }) => id === (isOnDisk(step) ? ONE_LMDB : ONE).id)?.server
+      const requests = createMint(bench.jwk, server.good).good(step.tokens)
+      runners.push({ id: step.id, step, server, requests, base })
     }
-    const serverOf = (wanted: Step): Server | undefined => all.find(({ id }) => id === wanted.id)?.server
-    const runners = all.map(({ id, server, requests }): Runner => {
-      const base = serverOf(id.includes('-lmdb-') ? ONE_LMDB : ONE)
-      return { id, server, requests, base: server === base ? undefined : base }
-    })
     const samples = await measureRounds(bench, 'growth', runners)
-    const costs = new Map<string, Cost>()
-    for (const { id, server } of all) costs.set(id, await server.cost(true))
-    return { tables: [toTable(all, samples, costs)], verdicts: all.flatMap((one) => judgeStep(one, samples)) }
+    const measured: Measured[] = []
+    for (const { step, server } of runners) {
+      const token = (server.good['Authorization']?.length ?? 0) - 'Bearer '.length
+      measured.push({ step, token, samples: samples.get(step.id) ?? [], cost: await server.cost(true) })
+    }
+    return measured
   } finally {
-    for (const { server } of all) server.close()
+    for (const { server } of runners) server.close()
   }
 }
 
-const ratiosOf = (id: string, samples: Samples): number[] =>
-  (samples.get(id) ?? []).map(({ cpu, bare }) => cpu / bare.cpu)
+const ratiosOf = ({ samples }: Measured): number[] => samples.map(({ cpu, bare }) => cpu / bare.cpu)
 
-function toTable(
-  all: readonly Measured[],
-  samples: Samples,
-  costs: ReadonlyMap<string, Cost>,
-): Findings['tables'][number] {
+function toTable(all: readonly Measured[]): Findings['tables'][number] {
   return {
     title: 'Growth',
     note:
       'The kit on its memory store where no other is named, over HTTP. The ratio is to the first line, or the first with ' +
       'that store, measured right before. Memory is that of the process after a collection.',
     head: ['', 'token, bytes', 'CPU a request, µs', 'ratio', 'RSS, MB', 'heap and buffers, MB'],
-    rows: all.map(({ id, label, requests, server }) => {
-      const memory = costs.get(id)?.memory
-      const token = server.good['Authorization']?.length ?? 0
-      return [
-        label,
-        `${requests.length > 0 ? token - 'Bearer '.length : 0}`,
-        median((samples.get(id) ?? []).map(({ cpu }) => cpu)).toFixed(1),
-        [ONE, ONE_LMDB].some((base) => base.id === id) ? '1' : spread(ratiosOf(id, samples), 2),
-        toMegabytes(memory?.rss),
-        toMegabytes((memory?.heapUsed ?? 0) + (memory?.arrayBuffers ?? 0)),
-      ]
-    }),
+    rows: all.map((one) => [
+      one.step.label,
+      String(one.token),
+      median(one.samples.map(({ cpu }) => cpu)).toFixed(1),
+      [ONE, ONE_LMDB].includes(one.step) ? '1' : spread(ratiosOf(one), 2),
+      toMegabytes(one.cost.memory.rss),
+      toMegabytes(one.cost.memory.heapUsed + one.cost.memory.arrayBuffers),
+    ]),
   }
 }
 
-function toMegabytes(bytes = 0): string {
+function toMegabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(0)
 }
 
-function judgeStep({ id, label }: Measured, samples: Samples): Verdict[] {
+function judgeStep(one: Measured): Verdict[] {
+  const { id, label } = one.step
   // What else grows makes work: a longer token is longer to hash, a set that does not fit is verified anew.
   if (!/^(?:sessions|revocations)-/.test(id)) return []
-  const ratio = median(ratiosOf(id, samples))
+  const ratio = median(ratiosOf(one))
   const verdict = judge(`CPU a request with ${label}, beside one session and none`, ratio, { most: 1.1 })
   return [{ ...verdict, target: '0.9 – 1.1', isOk: verdict.isOk && ratio >= 0.9 }]
 }
