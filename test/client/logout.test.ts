@@ -1,6 +1,6 @@
 // Logging out: here and in the other tabs at once, on the server as soon as it can be told, and nothing brings it back.
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext, Page } from 'playwright-core'
 
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
@@ -90,14 +90,19 @@ test.serial('a tab that opens before the server was told does not bring the sess
   t.like(await ended, { sub: 'alice', reason: 'logout' })
 })
 
-test.serial('who logs out and closes the last page is logged out by the next one, which shows nobody', async (t) => {
-  const context = await contexts.open(t)
-  if (context === undefined) return
+/** Signs in and out where the server does not hear of it, and closes the page. */
+async function logOutUnheard(t: ExecutionContext, context: BrowserContext): Promise<void> {
   const first = await openTab(context, app)
   await first.login()
   app.intercept('/auth/logout', (request) => request.destroy())
   t.is(await logout(first), 'ERR_UNREACHABLE')
   await first.page.close()
+}
+
+test.serial('who logs out and closes the last page is logged out by the next one, which shows nobody', async (t) => {
+  const context = await contexts.open(t)
+  if (context === undefined) return
+  await logOutUnheard(t, context)
   t.is((await app.kit.sessions('alice')).length, 1, 'the server does not know yet')
   const ended = nextEnd()
   app.intercept('/auth/logout', undefined)
@@ -117,11 +122,7 @@ test.serial(
   async (t) => {
     const context = await contexts.open(t)
     if (context === undefined) return
-    const first = await openTab(context, app)
-    await first.login()
-    app.intercept('/auth/logout', (request) => request.destroy())
-    t.is(await logout(first), 'ERR_UNREACHABLE')
-    await first.page.close()
+    await logOutUnheard(t, context)
     app.intercept('/auth/logout', undefined)
     // A form, or a login by another party: the client hears nothing of it.
     const data = { username: 'bob', password: 'correct' }
