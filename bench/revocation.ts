@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 
-import { createExpiringMap } from '../src/expiring-map.ts'
+import { createExpiringMap } from '../dist/expiring-map.js'
 import { bytesUsed } from '../test/helpers/cost.ts'
 import { hasRedis } from '../test/helpers/redis.ts'
 import { type Load, measureSnapshots } from './snapshot.ts'

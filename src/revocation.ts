@@ -108,10 +108,13 @@ export async function createRevocationList(options: {
   const listeners = new Set<RevocationListener>()
 
   function load({ key, expires }: NewRecord): void {
-    const [, sub, cutoff = '0'] = CUTOFF.exec(key) ?? []
+    const isSubject = key.startsWith(prefixes.sub)
+    const [, sub, cutoff] = (isSubject && CUTOFF.exec(key)) || []
     // What is no record of this list must not take it apart.
-    if (!Number.isSafeInteger(expires) || (sub === undefined && key.startsWith('sub '))) return
-    entries.add(sub === undefined ? key : prefixes.sub + sub, { expires, cutoff: Number(cutoff) })
+    if (!Number.isSafeInteger(expires) || (isSubject && sub === undefined)) return
+    if (sub === undefined) entries.add(key, { expires })
+    else entries.add(prefixes.sub + sub, { expires, cutoff: Number(cutoff) })
+    if (listeners.size === 0) return
     const [, kind, name = ''] = KINDS.exec(key) ?? []
     // A token's name is its issuer's and its own; the issuer is an origin, without a space.
     const own = sub ?? (kind === 'jti' ? name.slice(name.indexOf(' ') + 1) : name)

@@ -11,6 +11,7 @@ import { bucketOf, endOf, toLine } from './wire.ts'
 export interface Entry {
   readonly bucket: string
   readonly bytes: Buffer
+  readonly isPacked: boolean
 }
 
 const NAME_LENGTH = 22
@@ -18,6 +19,10 @@ const PREFIX = /^[!-~][ -~]{0,199} $/
 const PACKED = /^\d{1,12}:([!-~][ -~]{0,199})$/
 // Without it zeros, and much that repeats itself, would pass.
 const SALT = 0x6b1d
+// Where an entry is put together, again and again.
+const ID = createId()
+const SCRATCH = Buffer.alloc(ENTRY_BYTES)
+const VIEW = viewOf(SCRATCH)
 
 /** What the keys of a packed bucket begin with; undefined for a bucket of lines. */
 export function prefixOf(bucket: string): string | undefined {
@@ -33,16 +38,14 @@ export function expiryOf(bucket: string): Milliseconds {
 /** Writes an entry, packed if it can be. */
 export function toEntry(record: NewRecord, line: string = toLine(record)): Entry {
   const { key, value, group, expires } = record
-  const [bucket, prefix, id] = [bucketOf(expires), key.slice(0, -NAME_LENGTH), createId()]
+  const [bucket, prefix] = [bucketOf(expires), key.slice(0, -NAME_LENGTH)]
   const isBare = value === null && group === undefined && bucket !== 'never'
-  if (!isBare || !PREFIX.test(prefix) || !readId(key, prefix.length, id)) {
-    return { bucket, bytes: Buffer.from(`${line}\n`) }
+  if (!isBare || !PREFIX.test(prefix) || !readId(key, prefix.length, ID)) {
+    return { bucket, bytes: Buffer.from(`${line}\n`), isPacked: false }
   }
-  const bytes = Buffer.alloc(ENTRY_BYTES)
-  const view = viewOf(bytes)
-  storeWords(id, view, 0)
-  view.setUint16(ENTRY_BYTES - 2, checkOf(view, 0), true)
-  return { bucket: `${bucket}:${prefix.slice(0, -1)}`, bytes }
+  storeWords(ID, VIEW, 0)
+  VIEW.setUint16(ENTRY_BYTES - 2, checkOf(VIEW, 0), true)
+  return { bucket: `${bucket}:${prefix.slice(0, -1)}`, bytes: Buffer.from(SCRATCH), isPacked: true }
 }
 
 /** Leaves out what is no entry, and what was deleted. Answers the bytes themselves where that is nothing. */

@@ -5,7 +5,7 @@
 import type { Clock, Milliseconds } from '../../time.ts'
 import { NEVER, type NewRecord } from '../store.ts'
 import { type Commands, createScript } from './commands.ts'
-import { prefixOf, toEntry } from './packed.ts'
+import { toEntry } from './packed.ts'
 import { LUA_LIVE } from './sessions.ts'
 import { createReader, type Table, toDone, toSpan } from './table.ts'
 import { BARE, BUCKET, drawVersion, endOf, escape, toLine, toPayload } from './wire.ts'
@@ -130,19 +130,18 @@ export function createRevocationTable(options: {
   ): Promise<boolean> {
     const { key } = record
     const expires = Math.min(NEVER, Math.ceil(record.expires))
-    const [now, version] = [clock(), drawVersion(previous)]
-    const line = toLine({ ...record, expires })
-    const { bucket, bytes } = toEntry({ ...record, expires }, line)
+    const [now, version, written] = [clock(), drawVersion(previous), { ...record, expires }]
+    const line = toLine(written)
+    const { bucket, bytes, isPacked } = toEntry(written, line)
     const end = endOf(bucket)
     const keys = [names.record(key), names.head, names.stream, names.bucket(bucket), names.buckets]
-    const written = [mode, now, expires, toSpan(expires, now), version, previous ?? '', toPayload(record), line]
-    const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK)]
-    const entry = prefixOf(bucket) === undefined ? '' : bytes
+    const parameters = [mode, now, expires, toSpan(expires, now), version, previous ?? '', toPayload(record), line]
+    const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK), isPacked ? bytes : '']
     observer.sent(version, line)
     let done = false
     let isThere = false
     try {
-      done = await commands.run(WRITE, keys, [...written, ...filed, entry]).then(toDone)
+      done = await commands.run(WRITE, keys, [...parameters, ...filed]).then(toDone)
       // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
       isThere = done || mode === 'restore'
     } finally {
@@ -160,8 +159,8 @@ export function createRevocationTable(options: {
     async delete(key) {
       const parameters = [clock(), names.bucket(''), BUCKET, NEVER, escape(key), BARE]
       // In whatever minute it is, its entry is the same.
-      const { bucket, bytes } = toEntry({ key, value: null, expires: 0 })
-      const packed = prefixOf(bucket) === undefined ? ['', ''] : [bucket.slice(bucket.indexOf(':')), bytes]
+      const { bucket, bytes, isPacked } = toEntry({ key, value: null, expires: 0 })
+      const packed = isPacked ? [bucket.slice(bucket.indexOf(':')), bytes] : ['', '']
       return toDone(await commands.run(DELETE, [names.record(key)], [...parameters, ...packed]))
     },
     list: reader.scan,

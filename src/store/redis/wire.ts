@@ -49,11 +49,11 @@ function toAscii(json: string): string {
 
 /** The value and the group of a record. */
 export function toPayload({ value, group }: Pick<NewRecord, 'value' | 'group'>): string {
-  return toAscii(JSON.stringify({ v: value, g: group }))
+  return value === null && group === undefined ? BARE : toAscii(JSON.stringify({ v: value, g: group }))
 }
 
 /** The payload of a record without a group whose value is null: as a rule that of revocations, whose lines leave it out. */
-export const BARE: string = toPayload({ value: null })
+export const BARE = '{"v":null}'
 
 /** Reads a record; undefined for what is none. */
 export function parseRecord(key: string, raw: unknown): StoreRecord | undefined {
