@@ -16,6 +16,8 @@ export interface FormatRow {
   /** How many random bytes make a value. */
   readonly bytes: number
   readonly encoding: 'base64url' | 'hex'
+  /** What the next value is derived with: its output is no shorter than a value. */
+  readonly derivation: 'sha256' | 'sha512'
   /** What a value looks like; anything else is not hashed. */
   readonly value: RegExp
   /** What a digest looks like. */
@@ -28,6 +30,7 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'fgp',
     bytes: 32,
     encoding: 'base64url',
+    derivation: 'sha256',
     value: /^[\w-]{43}$/,
     digest: /^[\w-]{43}$/,
   },
@@ -35,6 +38,7 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'userFingerprint',
     bytes: 50,
     encoding: 'hex',
+    derivation: 'sha512',
     value: /^[0-9A-F]{100}$/,
     digest: /^[0-9A-F]{64}$/,
   },
@@ -54,8 +58,8 @@ export function drawFingerprint(format: FingerprintFormat): string {
 
 /** The value that follows this one. Whoever presents the same value for the same nonce gets the same successor. */
 export function deriveFingerprint(value: string, nonce: string, format: FingerprintFormat): string {
-  const { bytes, encoding } = FINGERPRINT_FORMATS[format]
-  const derived = createHmac('sha512', value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes)
+  const { bytes, encoding, derivation } = FINGERPRINT_FORMATS[format]
+  const derived = createHmac(derivation, value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes)
   return spell(derived.toString(encoding), encoding)
 }
 
