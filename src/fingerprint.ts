@@ -93,14 +93,22 @@ const PLACES: Readonly<Record<FingerprintFormat, readonly [Buffer, Buffer]>> = {
  * time wherever two digests differ.
  */
 export function matchesFingerprint(cookie: string, digest: unknown, format: FingerprintFormat): boolean {
-  if (typeof digest !== 'string' || !FINGERPRINT_FORMATS[format].digest.test(digest)) return false
-  const [expected, actual] = PLACES[format]
-  expected.write(digest, 'latin1')
   for (const value of splitFingerprints(cookie, format)) {
-    actual.write(digestFingerprint(value, format), 'latin1')
-    if (timingSafeEqual(actual, expected)) return true
+    if (equalsDigest(digestFingerprint(value, format), digest, format)) return true
   }
   return false
+}
+
+/**
+ * Whether a digest that was made here is this one, which may be anything. Takes the same time wherever they differ.
+ */
+export function equalsDigest(actual: string, expected: unknown, format: FingerprintFormat): boolean {
+  // What is shorter would be compared with what is left of another.
+  if (typeof expected !== 'string' || !FINGERPRINT_FORMATS[format].digest.test(expected)) return false
+  const [first, second] = PLACES[format]
+  first.write(actual, 'latin1')
+  second.write(expected, 'latin1')
+  return timingSafeEqual(first, second)
 }
 
 /** Hex is upper case, as OWASP's sample has it. */

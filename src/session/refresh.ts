@@ -7,8 +7,8 @@ import { type ErrorCode, SessionError } from '../errors.ts'
 import {
   deriveFingerprint,
   digestFingerprint,
+  equalsDigest,
   type FingerprintFormat,
-  matchesFingerprint,
   MAX_FINGERPRINTS,
   splitFingerprints,
 } from '../fingerprint.ts'
@@ -98,7 +98,9 @@ export function createRefresh(
     if (token === undefined) throw new SessionError('ERR_REFRESH_MALFORMED')
     // Whoever can plant a cookie must not be able to end a session with it.
     if (request.fingerprints.length > 1) throw new SessionError('ERR_FINGERPRINT_AMBIGUOUS')
-    const presented = request.fingerprints.flatMap((cookie) => splitFingerprints(cookie, format))
+    const presented = request.fingerprints
+      .flatMap((cookie) => splitFingerprints(cookie, format))
+      .map((value) => withDigest(value))
     // Whoever came in time is in time, however long the hook of another takes, or its own.
     const arrived = { now: clock(), steady: options.steadyClock() }
     // A racer who was slower finds the session one generation on, and takes what the faster one made.
@@ -152,7 +154,7 @@ export function createRefresh(
   async function rotate(record: SessionRecord, asked: Asked): Promise<IssuedSession | undefined> {
     const { token, presented, request } = asked
     const { value } = record
-    const fingerprint = findValue(presented, value.current.fingerprint)
+    const fingerprint = findOne(presented, value.current.fingerprint)
     if (fingerprint === undefined) {
       const code: ErrorCode = request.fingerprints.length === 0 ? 'ERR_FINGERPRINT_MISSING' : 'ERR_FINGERPRINT_MISMATCH'
       throw new SessionError(code, { subject: subjectOf(record) })
@@ -167,11 +169,11 @@ export function createRefresh(
     const older = isLive(value.current.exp, now) ? [value.current, ...live].map(pickOlder) : live
     // With a full cookie the value stays until one of the tokens has expired.
     const isFull = older.length >= MAX_FINGERPRINTS
-    const nextFingerprint = isFull ? fingerprint : deriveFingerprint(fingerprint, nonce, format)
+    const successor = isFull ? fingerprint : withDigest(deriveFingerprint(fingerprint.value, nonce, format))
     const used = { ...value, used: now }
     const current: Generation = {
       secret: hashSecret(next.secret),
-      fingerprint: digestFingerprint(nextFingerprint, format),
+      fingerprint: successor.digest,
       ...timesOf(now, value, expiryOf(used)),
     }
     const changed = {
@@ -190,14 +192,14 @@ export function createRefresh(
     // First the token, which may fail, and only then the rotation, which cannot be taken back.
     const issued = await issuer.accessToken({ sub: value.sub, sid: record.key, grant }, current)
     if (!(await records.swap(record, changed))) return undefined
-    return describe({ ...record, value: changed }, { issued, next, values: [nextFingerprint, ...presented] })
+    return describe({ ...record, value: changed }, { issued, next, fingerprints: [successor, ...presented] })
   }
 
   /** Once more: the same successor, another access token with the same times. Nothing is written. */
   async function repeat(record: SessionRecord, asked: Asked): Promise<IssuedSession> {
     const { token, presented } = asked
     const { previous, current, sub } = record.value
-    const fingerprint = previous && findValue(presented, previous.fingerprint)
+    const fingerprint = previous && findOne(presented, previous.fingerprint)
     if (previous === undefined || fingerprint === undefined) {
       throw new SessionError('ERR_REFRESH_REUSED_RECENT', { subject: subjectOf(record) })
     }
@@ -205,11 +207,11 @@ export function createRefresh(
     assertNotRevoked(record)
     const next = deriveRefreshToken(token, previous.nonce)
     // With a full cookie the value has stayed: this one is then dropped with all that are none.
-    const derived = deriveFingerprint(fingerprint, previous.nonce, format)
+    const derived = withDigest(deriveFingerprint(fingerprint.value, previous.nonce, format))
     const issued = await issuer.accessToken({ sub, sid: record.key, grant }, current)
     // The hook may have taken its time, and whoever ends the session in it must not be overtaken.
     await find(token)
-    return describe(record, { issued, next, values: [derived, ...presented] })
+    return describe(record, { issued, next, fingerprints: [derived, ...presented] })
   }
 
   function timesOf(
@@ -226,12 +228,18 @@ export function createRefresh(
 
   const isLive = (exp: Seconds, now: Milliseconds): boolean => now < (exp + options.clockTolerance) * 1000
 
-  const findValue = (values: readonly string[], digest: string): string | undefined =>
-    values.find((value) => matchesFingerprint(value, digest, format))
+  const withDigest = (value: string): Fingerprint => ({ value, digest: digestFingerprint(value, format) })
+
+  const findOne = (values: readonly Fingerprint[], digest: string): Fingerprint | undefined =>
+    values.find((one) => equalsDigest(one.digest, digest, format))
 
   function describe(
     { key: sid, value }: SessionRecord,
-    made: { readonly issued: IssuedSession['access']; readonly next: RefreshToken; readonly values: readonly string[] },
+    made: {
+      readonly issued: IssuedSession['access']
+      readonly next: RefreshToken
+      readonly fingerprints: readonly Fingerprint[]
+    },
   ): IssuedSession {
     const digests = new Set([value.current, ...value.older].map(({ fingerprint }) => fingerprint))
     const { sub, generation, isPersistent } = value
@@ -244,17 +252,25 @@ export function createRefresh(
       access: made.issued,
       refreshToken: formatRefreshToken(made.next),
       // The new value first, then those whose tokens still live; what else the cookie held is dropped.
-      fingerprints: [...new Set(made.values)].filter((one) => digests.has(digestFingerprint(one, format))),
+      fingerprints: [
+        ...new Set(made.fingerprints.filter(({ digest }) => digests.has(digest)).map(({ value: one }) => one)),
+      ],
     }
   }
 
   return refresh
 }
 
+/** A value of the fingerprint cookie. */
+interface Fingerprint {
+  readonly value: string
+  readonly digest: string
+}
+
 interface Asked {
   readonly token: RefreshToken
-  /** The values in the fingerprint cookie. */
-  readonly presented: readonly string[]
+  /** What is in the fingerprint cookie. */
+  readonly presented: readonly Fingerprint[]
   readonly request: RefreshRequest
   readonly reauthorize: Reauthorize | undefined
 }

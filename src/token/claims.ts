@@ -77,16 +77,16 @@ const isDate: Check = (value) => typeof value === 'number' && Number.isFinite(va
 const isTextArray: Check = (value) => Array.isArray(value) && value.length <= MAX_AUDIENCES && value.every(isText)
 const isAudience: Check = (value) => isText(value) || (isTextArray(value) && (value as unknown[]).length > 0)
 
-const REQUIRED: Readonly<Record<string, Check>> = {
+const REQUIRED = Object.entries<Check>({
   iss: (value) => typeof value === 'string',
   sub: isText,
   aud: isAudience,
   exp: isDate,
   iat: isDate,
   jti: (value) => typeof value === 'string' && JTI.test(value),
-}
+})
 
-const OPTIONAL: Readonly<Record<string, Check>> = {
+const OPTIONAL = Object.entries<Check>({
   sid: (value) => typeof value === 'string' && JTI.test(value),
   nbf: isDate,
   auth_time: isDate,
@@ -95,7 +95,7 @@ const OPTIONAL: Readonly<Record<string, Check>> = {
   acr: isText,
   amr: isTextArray,
   scope: (value) => typeof value === 'string' && (value === '' || SCOPE.test(value)),
-}
+})
 
 /**
  * Checks everything about the claims but whether their time has come or gone.
@@ -103,8 +103,8 @@ const OPTIONAL: Readonly<Record<string, Check>> = {
  * @throws SessionError with ERR_TOKEN_CLAIMS, ERR_TOKEN_ISSUER or ERR_TOKEN_AUDIENCE
  */
 export function assertClaims(payload: JsonObject, rules: ClaimRules): TokenClaims {
-  for (const [name, check] of Object.entries(REQUIRED)) demand(check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
-  for (const [name, check] of Object.entries(OPTIONAL)) {
+  for (const [name, check] of REQUIRED) demand(check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
+  for (const [name, check] of OPTIONAL) {
     demand(!(name in payload) || check(payload[name]), 'ERR_TOKEN_CLAIMS', name)
   }
   for (const name of rules.requiredClaims) demand(name in payload, 'ERR_TOKEN_CLAIMS', name)
