@@ -21,6 +21,12 @@ export interface Cost {
   readonly counts: Readonly<Record<string, number>>
 }
 
+/** How many more there are to be. */
+export interface Growth {
+  readonly sessions?: number
+  readonly revocations?: number
+}
+
 /** A server that runs. */
 export interface Server {
   readonly port: number
@@ -30,6 +36,8 @@ export interface Server {
   readonly bad: readonly Headers[]
   /** @param collect - whether its garbage is collected first */
   cost(collect?: boolean): Promise<Cost>
+  /** Has it keep so much more. Only the kit's can. */
+  grow(more: Growth): Promise<void>
   /** Sends what it lets in and what it refuses, and looks at the answers. @throws Error when one of them is wrong */
   check(): Promise<void>
   close(): void
@@ -92,6 +100,11 @@ export async function startServer(file: string, options: object): Promise<Server
       const answer = receive<Cost>(child)
       child.send({ collect })
       return answer
+    },
+    async grow(more) {
+      const answer = receive<Cost>(child)
+      child.send({ more })
+      await answer
     },
     async check() {
       await expect(good, 200)

@@ -20,8 +20,8 @@ const AT_ONCE = 2000
 const HALF_AN_HOUR = 1_800_000
 const drawId = () => randomBytes(16).toString('base64url')
 
-export async function create({ jwk, kind = 'memory', sessions = 0, revocations = 0, claimBytes = 0, ...place }) {
-  const store = withRevocations(STORES[kind](place), revocations)
+export async function create({ jwk, kind = 'memory', claimBytes = 0, ...place }) {
+  const { store, revoke } = overhear(STORES[kind](place))
   const claims = { roles: ['reader'], ...(claimBytes > 0 && { note: 'x'.repeat(claimBytes) }) }
   const kit = await createSessionKit({
     ...{ issuer: ISSUER, keys: await createKeySet({ keys: [JSON.stringify(jwk)] }), store, limiter: false },
@@ -47,28 +47,33 @@ export async function create({ jwk, kind = 'memory', sessions = 0, revocations =
     // The refresh cookie goes to its own routes only.
     const Cookie = readCookies(response).split('; ')[0]
     const good = { Authorization: `Bearer ${(await response.json()).access_token}`, Cookie }
-    await addSessions(store, sessions)
     const { Authorization } = good
     return { good, bad: [{}, { Authorization }, { Authorization: breakToken(Authorization), Cookie }] }
   }
 
-  return { server: serveKoa(app), signIn, count: () => counts }
+  async function grow({ sessions = 0, revocations = 0 }) {
+    await addSessions(store, sessions)
+    revoke(revocations)
+  }
+
+  return { server: serveKoa(app), signIn, grow, count: () => counts }
 }
 
-/** As if so many had been revoked in other processes: this one has their names, and nothing else of them. */
-function withRevocations(store, count) {
-  if (count === 0) return store
-  return {
-    ...store,
-    async watch(listener) {
-      const now = Date.now()
-      for (let i = 0; i < count; i += 1) {
-        const expires = Math.ceil(now + HALF_AN_HOUR * (1 + i / count))
-        listener({ key: `sid ${drawId()}`, value: null, expires })
-      }
-      return store.watch(listener)
-    },
+/** The store, and what tells the kit as if so many had been revoked in other processes: it gets their names and no more. */
+function overhear(store) {
+  let tell = () => {}
+  const revoke = (count) => {
+    const now = Date.now()
+    for (let i = 0; i < count; i += 1) {
+      const expires = Math.ceil(now + HALF_AN_HOUR * (1 + i / count))
+      tell({ key: `sid ${drawId()}`, value: null, expires })
+    }
   }
+  const watch = (listener, ...more) => {
+    tell = listener
+    return store.watch(listener, ...more)
+  }
+  return { store: { ...store, watch }, revoke }
 }
 
 /** As many sessions more, each of a subject of its own. */

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 
 const [file = '', options = '{}'] = process.argv.slice(2)
 const { create } = await import(pathToFileURL(file).href)
-const { server, signIn, count = () => ({}) } = await create(JSON.parse(options))
+const { server, signIn, grow, count = () => ({}) } = await create(JSON.parse(options))
 // A connection is never given up while a request is on its way.
 server.keepAliveTimeout = 0
 server.listen(0, '127.0.0.1')
@@ -15,7 +15,8 @@ const { port } = server.address()
 const { good, bad } = await signIn(`http://127.0.0.1:${port}`)
 
 process.on('disconnect', () => process.exit())
-process.on('message', ({ collect = false }) => {
+process.on('message', async ({ collect = false, more }) => {
+  if (more !== undefined) await grow(more)
   // What a first collection finalises only a later one frees.
   if (collect) for (let i = 0; i < 3; i += 1) globalThis.gc()
   const { user, system } = process.cpuUsage()
