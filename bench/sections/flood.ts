@@ -3,13 +3,13 @@
 
 import type { ChildProcess } from 'node:child_process'
 
-import { type Cost, pin, receive, type Server, startProcess } from '../child.ts'
+import { type Cost, type Headers, pin, receive, type Server, startProcess } from '../child.ts'
 import { toRequest } from '../connection.ts'
 import type { Flood, Flooded } from '../flooder.ts'
 import { pace } from '../load.ts'
 import { type Bench, type Findings, judge, type Verdict } from '../section.ts'
 import { quantile } from '../stats.ts'
-import { KITS } from '../subjects.ts'
+import { BASES, KITS, PEERS, type Subject } from '../subjects.ts'
 import { createMint, type Mint } from '../tokens.ts'
 
 const FLOOD = 10_000
@@ -18,16 +18,25 @@ const GOOD = 500
 /** What comes beside the good traffic; the good traffic by itself, and as much of it as there is of the floods. */
 const KINDS = {
   'no flood': undefined,
-  'as many good requests': { status: 200, make: (mint: Mint) => mint.good(100) },
-  'forged signatures, our kid': { status: 401, make: (mint: Mint) => mint.bad.forged(20_000) },
-  'unknown kid': { status: 401, make: (mint: Mint) => mint.bad.unknownKey(20_000) },
-  garbage: { status: 401, make: (mint: Mint) => mint.bad.garbage(20_000) },
-  'expired tokens': { status: 401, make: (mint: Mint) => mint.bad.expired(5000) },
+  'as many good requests': { status: 200, make: (_mint: () => Mint, good: Headers) => [toRequest(good)] },
+  'forged signatures, our kid': { status: 401, make: (mint: () => Mint) => mint().bad.forged(20_000) },
+  'unknown kid': { status: 401, make: (mint: () => Mint) => mint().bad.unknownKey(20_000) },
+  garbage: { status: 401, make: (mint: () => Mint) => mint().bad.garbage(20_000) },
+  'expired tokens': { status: 401, make: (mint: () => Mint) => mint().bad.expired(5000) },
 } as const
 
+/** Who is flooded, with what, and for how long. The others show what a flood does to whoever has nothing to do with it. */
+const VICTIMS: readonly { readonly id: string; readonly kinds: readonly Kind[]; readonly milliseconds: number }[] = [
+  { id: 'kit-memory', kinds: Object.keys(KINDS) as Kind[], milliseconds: 30_000 }, // those are its keys
+  { id: 'koa', kinds: ['no flood', 'as many good requests'], milliseconds: 10_000 },
+  { id: 'koa-jwt-fast', kinds: ['no flood', 'forged signatures, our kid', 'garbage'], milliseconds: 10_000 },
+]
+
 interface Row {
+  readonly subject: Subject
   readonly kind: Kind
   readonly perSecond: number
+  readonly seconds: number
   readonly p50: number
   readonly p99: number
   /** Bytes that the heap has grown by, after a collection before and after. */
@@ -36,31 +45,44 @@ interface Row {
   readonly busy: number
 }
 
-/** Floods the kit with each kind in turn. */
+/** Floods each with each kind in turn. */
 export async function runFlood(bench: Bench): Promise<Findings> {
-  const milliseconds = bench.isQuick ? 300 : 30_000
-  const kinds = Object.keys(KINDS) as Kind[] // those are its keys
-  const [subject] = KITS
-  const server = subject && (await bench.start(subject))
-  if (server === undefined) return { tables: [], verdicts: [] }
   const child = startProcess('flooder.ts', [], ['--import=tsx'])
+  const rows: Row[] = []
   try {
     await receive(child)
     pin(child, 'load')
-    await server.check()
-    const mint = createMint(bench.jwk, server.good)
-    const rows: Row[] = []
-    for (const kind of kinds) {
-      bench.progress(`flood: ${kind}`)
-      const requests = KINDS[kind]?.make(mint).map(String)
-      // First a short one, so that nobody pays for the compiler.
-      if (!bench.isQuick) await measure(server, child, { kind, requests, milliseconds: milliseconds / 10 })
-      rows.push(await measure(server, child, { kind, requests, milliseconds }))
-    }
-    await server.check()
-    return { tables: [toTable(rows, milliseconds)], verdicts: judgeAll(rows, milliseconds) }
+    for (const victim of VICTIMS) rows.push(...(await floodOne(bench, child, victim)))
   } finally {
     child.kill()
+  }
+  return { tables: [toTable(rows)], verdicts: judgeAll(rows) }
+}
+
+async function floodOne(
+  bench: Bench,
+  child: ChildProcess,
+  { id, kinds, milliseconds: full }: (typeof VICTIMS)[number],
+): Promise<Row[]> {
+  const milliseconds = bench.isQuick ? 300 : full
+  const subject = [...KITS, ...BASES, ...PEERS].find((one) => one.id === id)
+  if (subject === undefined) return []
+  const server = await bench.start(subject)
+  if (server === undefined) return []
+  try {
+    await server.check()
+    const mint = (): Mint => createMint(bench.jwk, server.good)
+    const rows: Row[] = []
+    for (const kind of kinds) {
+      bench.progress(`flood: ${subject.label}, ${kind}`)
+      const requests = KINDS[kind]?.make(mint, server.good).map(String)
+      // First a short one, so that nobody pays for the compiler.
+      if (!bench.isQuick) await measure(server, child, { kind, requests, milliseconds: 3000 })
+      rows.push({ subject, ...(await measure(server, child, { kind, requests, milliseconds })) })
+    }
+    await server.check()
+    return rows
+  } finally {
     server.close()
   }
 }
@@ -71,7 +93,7 @@ async function measure(
   server: Server,
   child: ChildProcess,
   { kind, requests, milliseconds }: { kind: Kind; requests: string[] | undefined; milliseconds: number },
-): Promise<Row> {
+): Promise<Omit<Row, 'subject'>> {
   const { port } = server
   const status = KINDS[kind]?.status
   const before = await server.cost(true)
@@ -88,6 +110,7 @@ async function measure(
   return {
     kind,
     perSecond: count / floodSeconds,
+    seconds: Math.max(seconds, 1),
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
     grown: heldBy(after) - heldBy(before),
@@ -106,15 +129,16 @@ function send(child: ChildProcess, flood: Flood): Promise<Flooded> {
   return answer
 }
 
-function toTable(rows: readonly Row[], milliseconds: number): Findings['tables'][number] {
+function toTable(rows: readonly Row[]): Findings['tables'][number] {
   return {
     title: 'Flood',
     note:
-      `${GOOD} good requests a second, each kind beside them for ${milliseconds / 1000} s at up to ` +
-      `${FLOOD.toLocaleString('en')} a second over 64 connections. The server has one core, and what sends both the other.`,
-    head: ['beside', 'answered a second', 'good p50, ms', 'good p99, ms', 'heap, MB', 'events', 'core in use'],
-    rows: rows.map(({ kind, perSecond, p50, p99, grown, events, busy }) => [
+      `${GOOD} good requests a second, each kind beside them at up to ${FLOOD.toLocaleString('en')} a second over 64 ` +
+      'connections: 30 s for the kit, 10 s for others. The server has one core, and what sends both the other.',
+    head: ['', 'beside', 'answered a second', 'good p50, ms', 'good p99, ms', 'heap, MB', 'events', 'core in use'],
+    rows: rows.map(({ subject, kind, perSecond, p50, p99, grown, events, busy }) => [
       ...[
+        subject.label,
         kind,
         perSecond.toFixed(0),
         p50.toFixed(2),
@@ -126,11 +150,12 @@ function toTable(rows: readonly Row[], milliseconds: number): Findings['tables']
   }
 }
 
-function judgeAll([alone, , ...floods]: readonly Row[], milliseconds: number): Verdict[] {
+function judgeAll(rows: readonly Row[]): Verdict[] {
+  const [alone, , ...floods] = rows.filter(({ subject }) => KITS.includes(subject))
   if (alone === undefined) return []
-  return floods.flatMap(({ kind, p99, grown, events }) => [
+  return floods.flatMap(({ kind, p99, grown, events, seconds }) => [
     judge(`flood, ${kind}: good p99 beside that without`, p99 / alone.p99, { most: 2 }),
     judge(`flood, ${kind}: heap grown, MB`, grown / 1e6, { most: 1 }),
-    judge(`flood, ${kind}: events a second`, events / Math.max(milliseconds / 1000, 1), { most: 150 }, 0),
+    judge(`flood, ${kind}: events a second`, events / seconds, { most: 150 }, 0),
   ])
 }
