@@ -7,6 +7,7 @@ import type { ExecutionContext } from 'ava'
 import { type Browser, chromium } from 'playwright-core'
 
 import type { Owner } from './http.ts'
+import { PACKED_ADVICE, unpackChromium } from './packed-chromium.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -25,12 +26,15 @@ export async function launchChromium(
   flags: readonly string[] = [],
   without: string[] = [],
 ): Promise<Browser | undefined> {
-  const executablePath = findChromium()
+  const installed = findChromium()
+  const packed = installed === undefined ? await unpackChromium() : undefined
+  const executablePath = installed ?? packed?.executablePath
   if (executablePath === undefined) return undefined
   const browser = await chromium.launch({
     executablePath,
     args: [...FLAGS, ...flags],
     ignoreDefaultArgs: without,
+    env: { ...process.env, ...packed?.env },
   })
   owner.teardown(() => browser.close())
   return browser
@@ -38,7 +42,9 @@ export async function launchChromium(
 
 /** What a test does without Chromium: it passes with a note that says so, except in CI, where it fails. */
 export function reportMissingChromium(t: ExecutionContext): void {
-  const advice = 'No Chromium here, so nothing was checked: apt-get install chromium, or set CHROMIUM_PATH'
+  const advice =
+    'No Chromium here, so nothing was checked: apt-get install chromium, or set CHROMIUM_PATH, or where you may not ' +
+    `install anything ${PACKED_ADVICE}`
   t.log(advice)
   if (process.env.CI === 'true') t.fail(advice)
   else t.pass(advice)
@@ -46,6 +52,8 @@ export function reportMissingChromium(t: ExecutionContext): void {
 
 function findChromium(): string | undefined {
   const { CHROMIUM_PATH, PATH = '' } = process.env
+  // The word for the one of the package, where another is installed.
+  if (CHROMIUM_PATH === 'packed') return undefined
   // One that was asked for and is not there is a mistake to be seen, so there is no falling back from it.
   if (CHROMIUM_PATH) return CHROMIUM_PATH
   const directories = ['/usr/bin', ...PATH.split(delimiter)]
