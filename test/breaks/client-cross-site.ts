@@ -1,0 +1,2 @@
+import type { Area } from './break.ts'
+export const clientCrossSite: Area = { test: 'none', breaks: [] }

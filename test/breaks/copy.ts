@@ -1,0 +1,101 @@
+// A private copy of the repository, in which something can be broken while others work on it.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+// More than twice what the slowest test file takes; what waits for something in vain has given up by then.
+const PATIENCE_MS = 150_000
+
+/** What came of a test file, or of some of its tests. */
+export interface Outcome {
+  readonly passed: readonly string[]
+  readonly failed: readonly string[]
+  /** Whether it did not come to its end. */
+  readonly isLate: boolean
+  readonly text: string
+}
+
+export interface Copy {
+  /** Makes the change; answers what takes it back, undefined where the text is not there exactly once. */
+  change(file: string, find: string, replace: string): (() => void) | undefined
+  /** Answers what the compiler says, where it does not succeed. */
+  build(): Promise<string | undefined>
+  /** Runs a test file, or the tests of these titles. */
+  test(file: string, titles?: readonly string[]): Promise<Outcome>
+}
+
+/** Makes the copy, which goes with this process, whatever ends that. */
+export function createCopy(): Copy {
+  const folder = mkdtempSync(join(tmpdir(), 'koa-holdfast-breaks-'))
+  let running: number | undefined
+  const end = (): void => {
+    try {
+      if (running !== undefined) process.kill(-running, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+  process.once('exit', () => {
+    end()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  })
+
+  const list = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
+  for (const file of list.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
+    cpSync(join(ROOT, file), join(folder, file))
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+
+  /** With everything that it has started in a process group, so that nothing of it is left. */
+  function run(command: string, parameters: readonly string[]): Promise<{ text: string; status: number | null }> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(command, parameters, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+      running = child.pid
+      let text = ''
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (data: string) => {
+          text += data
+        })
+      }
+      const timer = setTimeout(end, PATIENCE_MS)
+      child.once('error', reject)
+      child.once('exit', (status) => {
+        clearTimeout(timer)
+        end()
+        running = undefined
+        resolve({ text, status })
+      })
+    })
+  }
+
+  return {
+    change(file, find, replace) {
+      const path = join(folder, file)
+      const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+      const [before, after, ...more] = text.split(find)
+      if (before === undefined || after === undefined || more.length > 0) return undefined
+      writeFileSync(path, before + replace + after)
+      return () => writeFileSync(path, text)
+    },
+    async build() {
+      const { text, status } = await run('npm', ['run', '--silent', 'build'])
+      return status === 0 ? undefined : text
+    },
+    async test(file, titles = []) {
+      const matches = titles.flatMap((title) => ['--match', title])
+      const { text, status } = await run('npx', ['ava', '--tap', '--timeout=45s', file, ...matches])
+      const read = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, title = '']) => title)
+      return {
+        passed: read(/^ok \d+ - (.*)$/gm),
+        failed: read(/^not ok \d+ - (.*)$/gm),
+        isLate: status === null || /no new tests completed/.test(text),
+        text,
+      }
+    },
+  }
+}
