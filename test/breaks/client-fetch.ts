@@ -93,11 +93,10 @@ export const clientFetch: Area = {
     },
     {
       titles: ['CL-09 nothing in the address of the page changes what is asked of whom'],
-      what: 'the address of the page may name another server',
+      what: 'the address of the page may name other routes',
       file: 'src/client/options.ts',
-      find: 'baseURL = globalThis.location?.origin,',
-      replace:
-        "baseURL = new URLSearchParams(globalThis.location?.search).get('baseURL') ?? globalThis.location?.origin,",
+      find: "prefix = '/auth',",
+      replace: "prefix = new URLSearchParams(globalThis.location?.search).get('prefix') ?? '/auth',",
     },
     {
       titles: ["an Authorization header of the caller's own is left alone"],

@@ -7,13 +7,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-// More than twice what the slowest test file takes; what waits for something in vain has given up by then.
-const PATIENCE_MS = 150_000
+// What waits in vain in a test gives up after half of that.
+const PATIENCE_MS = 60_000
+const FILE_PATIENCE_MS = 300_000
 
 /** What came of a test file, or of some of its tests. */
 export interface Outcome {
   readonly passed: readonly string[]
   readonly failed: readonly string[]
+  /** How each of the failed ones failed. */
+  readonly reasons: readonly string[]
   /** Whether it did not come to its end. */
   readonly isLate: boolean
   readonly text: string
@@ -52,7 +55,11 @@ export function createCopy(): Copy {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
 
   /** With everything that it has started in a process group, so that nothing of it is left. */
-  function run(command: string, parameters: readonly string[]): Promise<{ text: string; status: number | null }> {
+  function run(
+    patience: number,
+    command: string,
+    ...parameters: readonly string[]
+  ): Promise<{ text: string; status: number | null }> {
     return new Promise((resolve, reject) => {
       const child = spawn(command, parameters, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
       running = child.pid
@@ -62,7 +69,7 @@ export function createCopy(): Copy {
           text += data
         })
       }
-      const timer = setTimeout(end, PATIENCE_MS)
+      const timer = setTimeout(end, patience)
       child.once('error', reject)
       child.once('exit', (status) => {
         clearTimeout(timer)
@@ -83,17 +90,20 @@ export function createCopy(): Copy {
       return () => writeFileSync(path, text)
     },
     async build() {
-      const { text, status } = await run('npm', ['run', '--silent', 'build'])
+      const { text, status } = await run(FILE_PATIENCE_MS, 'npm', 'run', '--silent', 'build')
       return status === 0 ? undefined : text
     },
     async test(file, titles = []) {
       const matches = titles.flatMap((title) => ['--match', title])
-      const { text, status } = await run('npx', ['ava', '--tap', '--timeout=45s', file, ...matches])
+      const patience = titles.length === 0 ? FILE_PATIENCE_MS : titles.length * PATIENCE_MS
+      // Its own timeout is not for this: ava's reporter does not survive it.
+      const { text, status } = await run(patience, 'npx', 'ava', '--tap', '--timeout=1h', file, ...matches)
       const read = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, title = '']) => title)
       return {
         passed: read(/^ok \d+ - (.*)$/gm),
         failed: read(/^not ok \d+ - (.*)$/gm),
-        isLate: status === null || /no new tests completed/.test(text),
+        reasons: read(/^not ok [^]+?\n {4}(?:assertion: | {4})(t\.\w+|\w*Error)\b/gm),
+        isLate: status === null,
         text,
       }
     },

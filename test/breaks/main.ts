@@ -41,12 +41,13 @@ async function attempt(test: string, { titles, file, find, replace }: Break): Pr
   }
 }
 
-function judge(titles: readonly string[], { passed, failed, isLate, text }: Outcome): Verdict {
+function judge(titles: readonly string[], { passed, failed, reasons, isLate, text }: Outcome): Verdict {
   const survivors = titles.filter((title) => passed.includes(title))
   if (survivors.length > 0) return ['SURVIVED', survivors.join(' | ')]
-  const count = `${failed.length} of ${passed.length + failed.length} failed`
-  if (titles.every((title) => failed.includes(title))) return ['seen to fail', count]
-  if (isLate) return ['seen to fail', 'never ended']
+  const count = `${failed.length} of ${passed.length + failed.length} by ${[...new Set(reasons)].join(' ')}`
+  const rest = titles.filter((title) => !failed.includes(title))
+  if (rest.length === 0) return ['seen to fail', count]
+  if (rest.length === 1 && isLate) return ['seen to fail', 'never ended']
   return ['NOT SEEN', `the tests did not come to fail by themselves: ${text.slice(-1000)}`]
 }
 

@@ -80,7 +80,9 @@ test.serial('CL-02 only the origins of the options get the token, whatever looks
   const context = await contexts.open(t)
   if (context === undefined) return
   const [friend, stranger] = [await openOther(t), await openOther(t)]
-  const tab = await openTab(context, app, { client: { origins: [`http://localhost:${friend.port}`] } })
+  // The second is what the URLs of all others on this host begin with.
+  const origins = [`http://localhost:${friend.port}`, 'http://localhost']
+  const tab = await openTab(context, app, { client: { origins } })
   await tab.login()
   for (const url of [
     `http://localhost:${stranger.port}/`,
@@ -181,6 +183,17 @@ test.serial(
     const tab = await openTab(context, app)
     const overheard = await tab.page.evaluateHandle(() => {
       const texts: string[] = []
+      const { stringify } = JSON
+      // In an array, so that tsx gives it no name.
+      const [hear] = [
+        (value: unknown): void => {
+          texts.push(String(value))
+          if (value instanceof Promise) void value.then(hear, () => {})
+          else if (value instanceof Headers) texts.push(...[...value].flat())
+          else if (value instanceof Request || value instanceof Response) texts.push(...[...value.headers].flat())
+          else if (typeof value === 'object') texts.push(stringify(value))
+        },
+      ]
       for (const [owner, name] of [
         ...[[globalThis, 'fetch'] as const, [globalThis, 'Request'] as const, [globalThis, 'Headers'] as const],
         ...(['set', 'get', 'append', 'has'] as const).map((each) => [Headers.prototype, each] as const),
@@ -196,13 +209,12 @@ test.serial(
           new Proxy(original, {
             apply(target, self, parameters: unknown[]) {
               const result = Reflect.apply(target, self, parameters)
-              texts.push(name, ...[self, ...parameters, result].map(String))
-              if (self instanceof Request) texts.push(...[...self.headers].flat())
+              for (const each of [name, self, ...parameters, result]) hear(each)
               return result
             },
             construct(target, parameters) {
               const made = Reflect.construct(target, parameters) as object
-              texts.push(name, ...parameters.map(String))
+              for (const each of [name, ...parameters, made]) hear(each)
               return made
             },
           }),
@@ -226,8 +238,13 @@ test.serial(
       )
     }
     // It would have been heard.
-    await tab.page.evaluate(() => fetch('/me?overheard'))
-    t.true((await overheard.jsonValue()).some((one) => one.includes('overheard')))
+    await tab.page.evaluate(async () => (await fetch('/me', { headers: { 'X-Own': 'overheard' } })).text())
+    const heard = await overheard.jsonValue()
+    t.true(heard.some((one) => one.includes('overheard')))
+    t.true(
+      heard.some((one) => one.includes('Unauthorized')),
+      'and what came back',
+    )
   },
 )
 
@@ -270,7 +287,9 @@ test.serial(
   async (t) => {
     const context = await contexts.open(t)
     if (context === undefined) return
-    const tab = await openTab(context, app)
+    const friend = await openOther(t)
+    const api = `http://localhost:${friend.port}`
+    const tab = await openTab(context, app, { client: { origins: [api] } })
     await tab.login()
     const send = (index: number, isOurs: boolean): Promise<unknown> =>
       tab.client.evaluate(
@@ -324,6 +343,12 @@ test.serial(
         t.deepEqual(plain(one), plain(native), `${label} ${i}`)
       }
     }
+    // A request that has to say more than the caller did.
+    await tab.client.evaluate(
+      (client, url) => client.fetch(url, { referrer: '/elsewhere', referrerPolicy: 'unsafe-url' }).then(() => {}),
+      api,
+    )
+    t.is(friend.seen.at(-1)?.headers.referer, `${app.origin}/elsewhere`)
   },
 )
 
@@ -476,6 +501,7 @@ test.serial('a stream is sent once: with a token that lasts, and with the answer
       })
     },
   })
+  await context.clock.install()
   const tab = await openTab(context, secure)
   await tab.login()
   const upload = (isRequest = false): Promise<readonly [number, string]> =>
@@ -495,4 +521,16 @@ test.serial('a stream is sent once: with a token that lasts, and with the answer
   t.is(secure.asked('/upload').length, length + 1)
   t.is(await tab.status('/me'), 200)
   t.deepEqual(await upload(), [200, 'one two'])
+  // The token is about to end, and its successor on the way.
+  const refresh = secure.hold('/auth/refresh')
+  secure.advance(870)
+  await context.clock.fastForward(870_000)
+  await refresh.answered
+  secure.advance(30)
+  const late = await tab.client.evaluateHandle((client) => {
+    const init = { method: 'POST', body: new Blob(['late']).stream(), duplex: 'half' } as RequestInit // as above
+    return { answer: client.fetch('/upload', init) }
+  })
+  refresh.release()
+  t.is(await late.evaluate(async ({ answer }) => (await answer).status), 200)
 })
