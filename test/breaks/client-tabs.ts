@@ -24,6 +24,14 @@ export const clientTabs: Area = {
     },
     {
       titles: [ONCE],
+      what: 'tabs know of no turns',
+      file: TURNS,
+      find: 'await locks.request(name, { ifAvailable: true }, (lock) =>\n      lock ?',
+      replace:
+        'if (locks) return await work(false)\n    await locks.request(name, { ifAvailable: true }, (lock) =>\n      lock ?',
+    },
+    {
+      titles: [ONCE],
       what: 'each call of a tab refreshes for itself',
       file: CLIENT,
       find: '    if (flight) return flight\n',
@@ -59,10 +67,10 @@ export const clientTabs: Area = {
     },
     {
       titles: [OUT],
-      what: 'each tab tells the server of the logout',
+      what: 'that the server was told is not told to the other tabs',
       file: CLIENT,
-      find: '      if (!isEnding) return\n',
-      replace: '',
+      find: "      settle()\n      tabs.tell('told')\n",
+      replace: '      settle()\n',
     },
     {
       titles: ['a session that the server has ended ends in all tabs as soon as one of them notices'],
@@ -73,10 +81,10 @@ export const clientTabs: Area = {
     },
     {
       titles: [BESIDE],
-      what: 'a tab does not hand its token over',
+      what: 'a tab that hears of a new token asks the server for one of its own',
       file: CLIENT,
-      find: '    else if (held && untilDue(held) > 0) void tabs.hand(held, from)\n',
-      replace: '    else if (held && untilDue(held) > 0) void held\n',
+      find: "    isBehind = true\n    tabs.tell('want')\n    look()\n",
+      replace: '    void ask().then((held) => held && reset(held))\n',
     },
     {
       titles: ['CL-07 nothing that is on the channel shows the token to who only listens'],

@@ -154,8 +154,9 @@ export const clientTime: Area = {
       titles: [LOADS],
       what: 'a call waits until the session is known',
       file: CLIENT,
-      find: 'if (steadyClock() >= notBefore) await refresh().catch(() => {})',
-      replace: 'await (store.held ? refresh().catch(() => {}) : store.ready)',
+      find: 'isDue: () => !isEnding && isDue(),\n      async renew() {\n',
+      replace:
+        'isDue: () => !isEnding && (isDue() || !store.held),\n      async renew() {\n        await store.ready\n',
     },
   ],
 }

@@ -4,9 +4,11 @@
 import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext } from 'playwright-core'
 
-import { PULL_MS } from '../../src/client/limits.ts'
+import { OTHERS_TURN_MS, PULL_MS } from '../../src/client/limits.ts'
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
 import { createContexts, openTab, type Tab, type TabOptions } from '../helpers/browser-tab.ts'
+
+const CHANNEL = 'koa-holdfast:'
 
 const contexts = createContexts()
 let app: BrowserApp
@@ -55,9 +57,18 @@ async function callLate(t: ExecutionContext, tabs: readonly Tab[]): Promise<numb
 test.serial('CL-05 three tabs with twenty calls each refresh once', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
+  await context.clock.install()
   const tabs = await openTabs(context, [{}, {}, {}])
   t.is(await callAll(t, tabs), 0)
   for (let i = 0; i < 3; i += 1) t.is(await callLate(t, tabs), 1)
+  // However long the server takes.
+  app.advance(900)
+  const refresh = app.hold('/auth/refresh')
+  const count = callAll(t, tabs)
+  await refresh.answered
+  for (let i = 0; i < 10; i += 1) await context.clock.fastForward(PULL_MS)
+  refresh.release()
+  t.is(await count, 1)
 })
 
 /** What is sent over a channel arrives a little later. */
@@ -100,6 +111,7 @@ async function tokenOf({ session }: Tab): Promise<unknown> {
 test.serial('CL-06 who logs out in one tab is signed out in all, and no token is left', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
+  await context.clock.install()
   const tabs = await openTabs(context, [{}, {}, {}])
   const { length } = app.asked('/auth/logout')
   await tabs[0]?.client.evaluate((client) => client.logout())
@@ -107,6 +119,11 @@ test.serial('CL-06 who logs out in one tab is signed out in all, and no token is
     await tab.until('signed-out')
     t.is(await tab.status('/me'), 401)
     t.is(app.asked('/me').at(-1)?.headers.authorization, undefined)
+  }
+  // Nor does another tab tell the server later, when it is taken for one that cannot.
+  await context.clock.fastForward(OTHERS_TURN_MS + 1000)
+  for (const { page } of tabs) {
+    await page.evaluate((name) => navigator.locks.request(name, () => {}), `${CHANNEL}${app.origin}/auth`)
   }
   t.is(app.asked('/auth/logout').length, length + 1)
 })
@@ -128,12 +145,10 @@ test.serial(
     const tabs = await openTabs(context, [{}])
     const { length } = app.asked('/auth/refresh')
     tabs.push(await openTab(context, app))
-    t.true(app.asked('/auth/refresh').length <= length + 1)
     t.is(await callAll(t, tabs), 0)
+    t.true(app.asked('/auth/refresh').length <= length + 1)
   },
 )
-
-const CHANNEL = 'koa-holdfast:'
 
 async function sidOf(tab: Tab | undefined): Promise<string> {
   const known = await tab?.session()
@@ -297,6 +312,8 @@ for (const [name, before] of Object.entries(missing)) {
   test.serial(`without ${name} every tab goes on, and nobody is logged out`, async (t) => {
     const context = await contexts.open(t)
     if (context === undefined) return
+    const errors: Error[] = []
+    context.on('weberror', (error) => errors.push(error.error()))
     const tabs = await openTabs(context, [{ before }, { before }, { before }])
     for (let i = 0; i < 2; i += 1) {
       app.advance(900)
@@ -308,5 +325,6 @@ for (const [name, before] of Object.entries(missing)) {
       t.is(await tab.status('/me'), 401)
       await tab.until('signed-out')
     }
+    t.deepEqual(errors, [])
   })
 }
