@@ -345,7 +345,7 @@ test.serial(
     }
     // A request that has to say more than the caller did.
     await tab.client.evaluate(
-      (client, url) => client.fetch(url, { referrer: '/elsewhere', referrerPolicy: 'unsafe-url' }).then(() => {}),
+      async (client, url) => void (await client.fetch(url, { referrer: '/elsewhere', referrerPolicy: 'unsafe-url' })),
       api,
     )
     t.is(friend.seen.at(-1)?.headers.referer, `${app.origin}/elsewhere`)

@@ -187,9 +187,9 @@ test.serial('a refresh that is under way signs nobody in again, in whichever tab
     for (const tab of tabs) await tab.until('signed-out')
     // As from a tab whose refresh was answered before it heard of the logout.
     await tabs[0].page.evaluate(
-      ([name, ended]) => {
+      ([name, old]) => {
         // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a BroadcastChannel has none
-        new BroadcastChannel(name).postMessage({ v: 1, t: 'in', from: '', sid: ended })
+        new BroadcastChannel(name).postMessage({ v: 1, t: 'in', from: '', sid: old })
       },
       [`koa-holdfast:${app.origin}/auth`, sid] as const,
     )
