@@ -275,7 +275,7 @@ async function comeBack(
 }
 
 test.serial('a page that comes back from the cache after a logout shows nobody signed in', async (t) => {
-  const context = await contexts.open(t)
+  const context = await contexts.openCaching(t)
   if (context === undefined) return
   const page = await comeBack(context, logout)
   const all = 'unknown, signed-out, signed-in alice, unknown, back, signed-out,'
@@ -284,7 +284,7 @@ test.serial('a page that comes back from the cache after a logout shows nobody s
 })
 
 test.serial('a page that comes back from the cache while the session lives has it again', async (t) => {
-  const context = await contexts.open(t)
+  const context = await contexts.openCaching(t)
   if (context === undefined) return
   const page = await comeBack(context, ({ until }) => until('signed-in'))
   const all = 'unknown, signed-out, signed-in alice, unknown, back, signed-in alice,'
@@ -293,7 +293,7 @@ test.serial('a page that comes back from the cache while the session lives has i
 })
 
 test.serial('a page that comes back from the cache shows who has signed in since it logged out', async (t) => {
-  const context = await contexts.open(t)
+  const context = await contexts.openCaching(t)
   if (context === undefined) return
   app.intercept('/auth/logout', (_request, response) => response.writeHead(503, { 'Retry-After': '300' }).end())
   const page = await comeBack(

@@ -51,6 +51,7 @@ test.serial('a reload keeps the session, and shows nobody signed out meanwhile',
   const refresh = app.hold('/auth/refresh')
   await page.goto(`${app.origin}/app`)
   await refresh.answered
+  await page.getByText('unknown').waitFor()
   t.is(await page.locator('main').innerText(), 'unknown,')
   refresh.release()
   await page.getByText('unknown, signed-in alice,').waitFor()

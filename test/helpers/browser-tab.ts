@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, JSHandle, Page } from 'playwright-core'
 
 import type { Client, ClientOptions, Session } from '../../src/client/index.ts'
 import type { BrowserApp } from './browser-app.ts'
-import { launchChromium, reportMissingChromium } from './chromium.ts'
+import { hasPageCache, launchChromium, reportMissingChromium } from './chromium.ts'
 import type { Owner } from './http.ts'
 
 export interface Tab {
@@ -105,12 +105,28 @@ export interface Contexts {
   end(): Promise<void>
   /** A fresh one that ends with the test; undefined, and said, without a browser. */
   open(t: ExecutionContext, options?: Parameters<Browser['newContext']>[0]): Promise<BrowserContext | undefined>
+  /** The same, but undefined also where pages do not come back from a cache. */
+  openCaching(t: ExecutionContext): Promise<BrowserContext | undefined>
 }
 
 export function createContexts(): Contexts {
   const ends: (() => unknown)[] = []
   const owner: Owner = { teardown: (end) => void ends.unshift(end) }
   let browser: Browser | undefined
+
+  async function open(
+    t: ExecutionContext,
+    options?: Parameters<Browser['newContext']>[0],
+  ): Promise<BrowserContext | undefined> {
+    if (browser === undefined) {
+      reportMissingChromium(t)
+      return undefined
+    }
+    const context = await browser.newContext(options)
+    t.teardown(() => context.close())
+    return context
+  }
+
   return {
     owner,
     async start(flags, without) {
@@ -119,14 +135,12 @@ export function createContexts(): Contexts {
     async end() {
       for (const end of ends) await end()
     },
-    async open(t, options) {
-      if (browser === undefined) {
-        reportMissingChromium(t)
-        return undefined
-      }
-      const context = await browser.newContext(options)
-      t.teardown(() => context.close())
-      return context
+    open,
+    async openCaching(t) {
+      if (browser === undefined || hasPageCache(browser)) return open(t)
+      t.log('The Chromium of the package has no back/forward cache, so nothing was checked')
+      t.pass()
+      return undefined
     },
   }
 }

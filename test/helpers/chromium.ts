@@ -16,6 +16,13 @@ const FLAGS = [
   ...['--disable-component-update', '--disable-sync'],
 ]
 
+const packedOnes = new WeakSet<Browser>()
+
+/** Whether a page can come back as it was left: the browser of the package is one without that. */
+export function hasPageCache(browser: Browser): boolean {
+  return !packedOnes.has(browser)
+}
+
 /**
  * Starts Chromium, with more flags if need be, and ends it with its owner; undefined where there is none.
  *
@@ -36,6 +43,7 @@ export async function launchChromium(
     ignoreDefaultArgs: without,
     env: { ...process.env, ...packed?.env },
   })
+  if (packed !== undefined) packedOnes.add(browser)
   owner.teardown(() => browser.close())
   return browser
 }
