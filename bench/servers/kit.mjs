@@ -42,15 +42,6 @@ export async function create({ jwk, kind = 'memory', claimBytes = 0, ...place })
     ctx.body = { user: ctx.state.auth.sub }
   })
 
-  async function signIn(base) {
-    const response = await postLogin(base, {})
-    // The refresh cookie goes to its own routes only.
-    const Cookie = readCookies(response).split('; ')[0]
-    const good = { Authorization: `Bearer ${(await response.json()).access_token}`, Cookie }
-    const { Authorization } = good
-    return { good, bad: [{}, { Authorization }, { Authorization: breakToken(Authorization), Cookie }] }
-  }
-
   async function grow({ sessions = 0, revocations = 0 }) {
     await addSessions(store, sessions)
     revoke(revocations)
@@ -59,9 +50,19 @@ export async function create({ jwk, kind = 'memory', claimBytes = 0, ...place })
   return { server: serveKoa(app), signIn, grow, count: () => counts }
 }
 
+/** Logs in, and answers what the server lets in and what it refuses. */
+async function signIn(base) {
+  const response = await postLogin(base, {})
+  // The refresh cookie goes to its own routes only.
+  const Cookie = readCookies(response).split('; ')[0]
+  const good = { Authorization: `Bearer ${(await response.json()).access_token}`, Cookie }
+  const { Authorization } = good
+  return { good, bad: [{}, { Authorization }, { Authorization: breakToken(Authorization), Cookie }] }
+}
+
 /** The store, and what tells the kit as if so many had been revoked in other processes: it gets their names and no more. */
 function overhear(store) {
-  let tell = () => {}
+  let tell
   const revoke = (count) => {
     const now = Date.now()
     for (let i = 0; i < count; i += 1) {

@@ -15,11 +15,14 @@ const { port } = server.address()
 const { good, bad } = await signIn(`http://127.0.0.1:${port}`)
 
 process.on('disconnect', () => process.exit())
-process.on('message', async ({ collect = false, more }) => {
+process.on('message', (message) => void answer(message))
+
+async function answer({ collect = false, more }) {
   if (more !== undefined) await grow(more)
   // What a first collection finalises only a later one frees.
   if (collect) for (let i = 0; i < 3; i += 1) globalThis.gc()
   const { user, system } = process.cpuUsage()
   process.send({ cpu: user + system, memory: process.memoryUsage(), counts: count() })
-})
+}
+
 process.send({ port, good, bad })

@@ -233,32 +233,33 @@ export function createRefresh(
   const findOne = (values: readonly Fingerprint[], digest: string): Fingerprint | undefined =>
     values.find((one) => equalsDigest(one.digest, digest, format))
 
-  function describe(
-    { key: sid, value }: SessionRecord,
-    made: {
-      readonly issued: IssuedSession['access']
-      readonly next: RefreshToken
-      readonly fingerprints: readonly Fingerprint[]
-    },
-  ): IssuedSession {
-    const digests = new Set([value.current, ...value.older].map(({ fingerprint }) => fingerprint))
-    const { sub, generation, isPersistent } = value
-    return {
-      sub,
-      sid,
-      generation,
-      isPersistent,
-      expires: expiryOf(value),
-      access: made.issued,
-      refreshToken: formatRefreshToken(made.next),
-      // The new value first, then those whose tokens still live; what else the cookie held is dropped.
-      fingerprints: [
-        ...new Set(made.fingerprints.filter(({ digest }) => digests.has(digest)).map(({ value: one }) => one)),
-      ],
-    }
-  }
-
   return refresh
+}
+
+/** What the caller gets of a session that goes on. */
+function describe(
+  { key: sid, value }: SessionRecord,
+  made: {
+    readonly issued: IssuedSession['access']
+    readonly next: RefreshToken
+    readonly fingerprints: readonly Fingerprint[]
+  },
+): IssuedSession {
+  const digests = new Set([value.current, ...value.older].map(({ fingerprint }) => fingerprint))
+  const { sub, generation, isPersistent } = value
+  return {
+    sub,
+    sid,
+    generation,
+    isPersistent,
+    expires: expiryOf(value),
+    access: made.issued,
+    refreshToken: formatRefreshToken(made.next),
+    // The new value first, then those whose tokens still live; what else the cookie held is dropped.
+    fingerprints: [
+      ...new Set(made.fingerprints.filter(({ digest }) => digests.has(digest)).map(({ value: one }) => one)),
+    ],
+  }
 }
 
 /** A value of the fingerprint cookie. */
