@@ -11,7 +11,8 @@ let app: BrowserApp
 
 test.before(async () => {
   await contexts.start([], ['--disable-back-forward-cache'])
-  app = await openBrowserApp(contexts.owner)
+  // Nothing is cleared for the client that it has to clear itself.
+  app = await openBrowserApp(contexts.owner, { clearSiteData: [] })
 })
 test.after.always(contexts.end)
 test.afterEach.always(async () => {
@@ -227,7 +228,7 @@ test.serial('who signs in before the server was told stays signed in', async (t)
 test.serial('logging out clears the storages of the page and the cookies', async (t) => {
   const context = await contexts.open(t)
   if (context === undefined) return
-  const tab = await openTab(context, app)
+  const tab = await openTab(context, await openBrowserApp(t))
   await tab.login()
   const count = (): Promise<number> => tab.page.evaluate(() => localStorage.length + sessionStorage.length)
   await tab.page.evaluate(() => {
