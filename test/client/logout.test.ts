@@ -220,6 +220,9 @@ test.serial('who signs in before the server was told stays signed in', async (t)
   const { length } = app.asked('/auth/logout')
   for (const { page } of [first, second]) await page.evaluate(() => dispatchEvent(new Event('online')))
   for (const tab of [first, second]) t.is(await tab.status('/me'), 200)
+  const refreshes = app.asked('/auth/refresh').length
+  await first.client.evaluate((client) => client.refresh())
+  t.is(app.asked('/auth/refresh').length, refreshes + 1, 'and goes on')
   await first.page.reload()
   t.like(await (await adopt(first.page)).session(), { status: 'signed-in', subject: 'bob' })
   t.is(app.asked('/auth/logout').length, length)
@@ -279,7 +282,7 @@ test.serial('a page that comes back from the cache after a logout shows nobody s
   const context = await contexts.openCaching(t)
   if (context === undefined) return
   const page = await comeBack(context, logout)
-  const all = 'unknown, signed-out, signed-in alice, unknown, back, signed-out,'
+  const all = 'unknown, signed-out, signed-in alice, unknown, left, back, signed-out,'
   await page.getByText(all, { exact: true }).waitFor()
   t.is(await page.locator('main').innerText(), all)
 })
@@ -288,7 +291,7 @@ test.serial('a page that comes back from the cache while the session lives has i
   const context = await contexts.openCaching(t)
   if (context === undefined) return
   const page = await comeBack(context, ({ until }) => until('signed-in'))
-  const all = 'unknown, signed-out, signed-in alice, unknown, back, signed-in alice,'
+  const all = 'unknown, signed-out, signed-in alice, unknown, left, back, signed-in alice,'
   await page.getByText(all, { exact: true }).waitFor()
   t.is(await page.locator('main').innerText(), all)
 })

@@ -70,6 +70,7 @@ const HTML: Readonly<Record<string, string>> = {
     }
     client.onChange(show)
     show(client.session)
+    addEventListener('pagehide', ({ persisted }) => persisted && document.querySelector('main').append('left, '))
     addEventListener('pageshow', ({ persisted }) => persisted && document.querySelector('main').append('back, '))
     addEventListener('login', ({ detail }) => void client.login(detail))
     addEventListener('logout', () => void client.logout().catch(() => {}))
