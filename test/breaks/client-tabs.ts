@@ -26,9 +26,8 @@ export const clientTabs: Area = {
       titles: [ONCE],
       what: 'tabs know of no turns',
       file: TURNS,
-      find: 'await locks.request(name, { ifAvailable: true }, (lock) =>\n      lock ?',
-      replace:
-        'if (locks) return await work(false)\n    await locks.request(name, { ifAvailable: true }, (lock) =>\n      lock ?',
+      find: 'lock ? work(false) : locks.request(name, { signal: AbortSignal.timeout(PATIENCE_MS) }, () => work(true))',
+      replace: 'work(false)',
     },
     {
       titles: [ONCE],
@@ -81,10 +80,17 @@ export const clientTabs: Area = {
     },
     {
       titles: [BESIDE],
-      what: 'a tab that hears of a new token asks the server for one of its own',
+      what: 'a tab does not hand its token over',
       file: CLIENT,
-      find: "    isBehind = true\n    tabs.tell('want')\n    look()\n",
-      replace: '    void ask().then((held) => held && reset(held))\n',
+      find: '    else if (held && untilDue(held) > 0) void tabs.hand(held, from)\n',
+      replace: '    else if (held && untilDue(held) > 0) void held\n',
+    },
+    {
+      titles: [BESIDE],
+      what: 'a refresh makes the tokens of other tabs worthless',
+      file: 'src/koa/delivery.ts',
+      find: 'joinFingerprints(fingerprints)',
+      replace: 'joinFingerprints(fingerprints.slice(0, 1))',
     },
     {
       titles: ['CL-07 nothing that is on the channel shows the token to who only listens'],

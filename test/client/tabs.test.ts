@@ -31,6 +31,11 @@ async function openTabs(context: BrowserContext, options: readonly TabOptions[])
   return tabs
 }
 
+/** Settles when no tab asks the session's routes any more. */
+function settled({ page }: Tab): Promise<unknown> {
+  return page.evaluate((name) => navigator.locks.request(name, () => {}), `${CHANNEL}${app.origin}/auth`)
+}
+
 /** Calls `/me` twenty times at once in each tab, and says how often the session was refreshed for that. */
 async function callAll(t: ExecutionContext, tabs: readonly Tab[]): Promise<number> {
   const { length } = app.asked('/auth/refresh')
@@ -122,9 +127,7 @@ test.serial('CL-06 who logs out in one tab is signed out in all, and no token is
   }
   // Nor does another tab tell the server later, when it is taken for one that cannot.
   await context.clock.fastForward(OTHERS_TURN_MS + 1000)
-  for (const { page } of tabs) {
-    await page.evaluate((name) => navigator.locks.request(name, () => {}), `${CHANNEL}${app.origin}/auth`)
-  }
+  for (const tab of tabs) await settled(tab)
   t.is(app.asked('/auth/logout').length, length + 1)
 })
 
@@ -144,7 +147,13 @@ test.serial(
     if (context === undefined) return
     const tabs = await openTabs(context, [{}])
     const { length } = app.asked('/auth/refresh')
-    tabs.push(await openTab(context, app))
+    const refresh = app.hold('/auth/refresh')
+    const tab = await openTab(context, app, { isEarly: true })
+    // By the other one, before the server has answered.
+    await tab.until('signed-in', 'alice')
+    refresh.release()
+    await settled(tab)
+    tabs.push(tab)
     t.is(await callAll(t, tabs), 0)
     t.true(app.asked('/auth/refresh').length <= length + 1)
   },
