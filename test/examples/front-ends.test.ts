@@ -61,8 +61,9 @@ async function visit(t: ExecutionContext, name: string): Promise<Visit | undefin
     Object.assign(globalThis, { shown })
     new MutationObserver(() => {
       const all = document.querySelector('main')?.innerText ?? ''
-      const [state] = Object.entries(states).find(([, text]) => all.includes(text)) ?? []
-      if (state !== undefined && state !== shown.at(-1)) shown.push(state)
+      const found = Object.entries(states).filter(([, text]) => all.includes(text))
+      const state = found.map(([name]) => name).join(' and ')
+      if (state !== '' && state !== shown.at(-1)) shown.push(state)
     }).observe(document, { subtree: true, childList: true, attributes: true })
   }, STATES)
   return {
