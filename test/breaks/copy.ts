@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-// What waits in vain in a test gives up after half of that.
-const PATIENCE_MS = 60_000
+// What waits in vain in a test gives up after a third of that.
+const PATIENCE_MS = 90_000
 const FILE_PATIENCE_MS = 300_000
 
 /** What came of a test file, or of some of its tests. */

@@ -62,7 +62,7 @@ async function visit(t: ExecutionContext, name: string): Promise<Visit | undefin
     new MutationObserver(() => {
       const all = document.querySelector('main')?.innerText ?? ''
       const found = Object.entries(states).filter(([, text]) => all.includes(text))
-      const state = found.map(([name]) => name).join(' and ')
+      const state = found.map(([one]) => one).join(' and ')
       if (state !== '' && state !== shown.at(-1)) shown.push(state)
     }).observe(document, { subtree: true, childList: true, attributes: true })
   }, STATES)
