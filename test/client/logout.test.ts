@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava'
 import type { BrowserContext, Page } from 'playwright-core'
 
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
-import { adopt, createContexts, openTab, type Tab } from '../helpers/browser-tab.ts'
+import { adopt, createContexts, openTab, settled, type Tab } from '../helpers/browser-tab.ts'
 
 const contexts = createContexts()
 let app: BrowserApp
@@ -265,7 +265,7 @@ async function comeBack(
   await page.getByText('signed-in alice,').waitFor()
   await before(page)
   // A page that holds a lock is not kept.
-  await page.evaluate((name) => navigator.locks.request(name, () => {}), `koa-holdfast:${app.origin}/auth`)
+  await settled({ page }, app)
   await page.goto(`${app.origin}/`)
   await meanwhile(await openTab(context, app))
   // A page that comes out of the cache does not load, and what waits for something in it must not begin before.

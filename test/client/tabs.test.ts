@@ -6,7 +6,7 @@ import type { BrowserContext } from 'playwright-core'
 
 import { OTHERS_TURN_MS, PULL_MS } from '../../src/client/limits.ts'
 import { type BrowserApp, openBrowserApp } from '../helpers/browser-app.ts'
-import { createContexts, openTab, type Tab, type TabOptions } from '../helpers/browser-tab.ts'
+import { createContexts, openTab, settled, type Tab, type TabOptions } from '../helpers/browser-tab.ts'
 
 const CHANNEL = 'koa-holdfast:'
 
@@ -29,11 +29,6 @@ async function openTabs(context: BrowserContext, options: readonly TabOptions[])
     tabs.push(tab)
   }
   return tabs
-}
-
-/** Settles when no tab asks the session's routes any more. */
-function settled({ page }: Tab): Promise<unknown> {
-  return page.evaluate((name) => navigator.locks.request(name, () => {}), `${CHANNEL}${app.origin}/auth`)
 }
 
 /** Calls `/me` twenty times at once in each tab, and says how often the session was refreshed for that. */
@@ -127,7 +122,7 @@ test.serial('CL-06 who logs out in one tab is signed out in all, and no token is
   }
   // Nor does another tab tell the server later, when it is taken for one that cannot.
   await context.clock.fastForward(OTHERS_TURN_MS + 1000)
-  for (const tab of tabs) await settled(tab)
+  for (const tab of tabs) await settled(tab, app)
   t.is(app.asked('/auth/logout').length, length + 1)
 })
 
@@ -147,12 +142,13 @@ test.serial(
     if (context === undefined) return
     const tabs = await openTabs(context, [{}])
     const { length } = app.asked('/auth/refresh')
+    for (const tab of tabs) await settled(tab, app)
     const refresh = app.hold('/auth/refresh')
     const tab = await openTab(context, app, { isEarly: true })
     // By the other one, before the server has answered.
     await tab.until('signed-in', 'alice')
     refresh.release()
-    await settled(tab)
+    await settled(tab, app)
     tabs.push(tab)
     t.is(await callAll(t, tabs), 0)
     t.true(app.asked('/auth/refresh').length <= length + 1)

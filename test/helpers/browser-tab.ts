@@ -89,6 +89,11 @@ export async function adopt(page: Page, options: TabOptions['client'] = {}, isEa
   return tab
 }
 
+/** Settles when no tab of the browser asks the session's routes any more. */
+export function settled({ page }: Pick<Tab, 'page'>, { origin }: BrowserApp): Promise<unknown> {
+  return page.evaluate((name) => navigator.locks.request(name, () => {}), `koa-holdfast:${origin}/auth`)
+}
+
 /** What never comes must not keep the tests from ending. */
 async function withDeadline(what: string, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
