@@ -57,7 +57,8 @@ export function roomOf(settings: CookieSettings): number {
 /** Takes a Set-Cookie of this name out of the response. */
 export function removeCookie(ctx: Context, name: string): void {
   // The header as Node holds it: a string, an array or nothing.
-  const header = ctx.res.getHeader('Set-Cookie') ?? []
+  const header = ctx.res.getHeader('Set-Cookie')
+  if (header === undefined) return
   const lines = [header].flat().map(String)
   const others = lines.filter((line) => !line.startsWith(`${name}=`))
   if (others.length === lines.length) return

@@ -58,6 +58,15 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   server_error: 'The server is not able to answer',
 }
 
+/** The problem body of each code. */
+const BODIES = Object.fromEntries(
+  Object.entries(ERROR_CODES).map(([code, { status, error }]) => {
+    const description = error && DESCRIPTIONS[error]
+    const problem = { type: 'about:blank', title: STATUS_CODES[status], status, error, error_description: description }
+    return [code, JSON.stringify(problem)]
+  }),
+) as Readonly<Record<ErrorCode, string>> // those are its keys
+
 /** Sets the headers that every answer of the kit carries. */
 export function harden(ctx: Context, { hsts }: AnswerSettings): void {
   ctx.set(HARDENING)
@@ -71,7 +80,7 @@ export function respondRefusal(
   settings: AnswerSettings,
   demands: Demands = {},
 ): void {
-  const { status, error: rfcError } = ERROR_CODES[error.code]
+  const { status } = ERROR_CODES[error.code]
   harden(ctx, settings)
   ctx.set({ ...error.headers })
   // A cookie that was set before it came to this has lost its token, and other headers may be about another body.
@@ -82,15 +91,8 @@ export function respondRefusal(
   if (status === 401 || status === 403 || error.code === 'ERR_CREDENTIALS_AMBIGUOUS') {
     ctx.set('WWW-Authenticate', challenge(error.code, settings.issuer, demands))
   }
-  const description = rfcError === undefined ? undefined : DESCRIPTIONS[rfcError]
   ctx.status = status
-  ctx.body = JSON.stringify({
-    type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
-    ...(rfcError !== undefined && { error: rfcError }),
-    ...(description !== undefined && { error_description: description }),
-  })
+  ctx.body = BODIES[error.code]
   ctx.set('Content-Type', 'application/problem+json; charset=utf-8')
 }
 
@@ -108,17 +110,15 @@ const CLIENT_ERRORS = new Set(['invalid_client', 'unauthorized_client'])
 function challenge(code: ErrorCode, realm: string, demands: Demands): string {
   const { error } = ERROR_CODES[code]
   if (error !== undefined && CLIENT_ERRORS.has(error)) return `Basic realm="${realm}"`
-  const attributes: Record<string, string | undefined> = { realm }
+  let text = `Bearer realm="${realm}"`
   if (error !== undefined && CHALLENGE_ERRORS.has(error)) {
-    attributes['error'] = error
-    attributes['error_description'] = DESCRIPTIONS[error]
+    text += `, error="${error}", error_description="${DESCRIPTIONS[error]}"`
   }
-  if (error === 'insufficient_scope') attributes['scope'] = demands.scope
+  const { scope, acr, maxAge } = demands
+  if (error === 'insufficient_scope' && scope !== undefined) text += `, scope="${scope}"`
   if (error === 'insufficient_user_authentication') {
-    attributes['acr_values'] = demands.acr
-    attributes['max_age'] = demands.maxAge?.toString()
+    if (acr !== undefined) text += `, acr_values="${acr}"`
+    if (maxAge !== undefined) text += `, max_age="${maxAge}"`
   }
-  return `Bearer ${Object.entries(attributes)
-    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}="${value}"`]))
-    .join(', ')}`
+  return text
 }
