@@ -93,8 +93,9 @@ const PLACES: Readonly<Record<FingerprintFormat, readonly [Buffer, Buffer]>> = {
  * time wherever two digests differ.
  */
 export function matchesFingerprint(cookie: string, digest: unknown, format: FingerprintFormat): boolean {
+  if (!isDigest(digest, format)) return false
   for (const value of splitFingerprints(cookie, format)) {
-    if (equalsDigest(digestFingerprint(value, format), digest, format)) return true
+    if (areSame(digestFingerprint(value, format), digest, format)) return true
   }
   return false
 }
@@ -103,11 +104,18 @@ export function matchesFingerprint(cookie: string, digest: unknown, format: Fing
  * Whether a digest that was made here is this one, which may be anything. Takes the same time wherever they differ.
  */
 export function equalsDigest(actual: string, expected: unknown, format: FingerprintFormat): boolean {
-  // What is shorter would be compared with what is left of another.
-  if (typeof expected !== 'string' || !FINGERPRINT_FORMATS[format].digest.test(expected)) return false
+  return isDigest(expected, format) && areSame(actual, expected, format)
+}
+
+function isDigest(digest: unknown, format: FingerprintFormat): digest is string {
+  return typeof digest === 'string' && FINGERPRINT_FORMATS[format].digest.test(digest)
+}
+
+/** For whole digests only: what is shorter would be compared with what is left of another. */
+function areSame(one: string, other: string, format: FingerprintFormat): boolean {
   const [first, second] = PLACES[format]
-  first.write(actual, 'latin1')
-  second.write(expected, 'latin1')
+  first.write(one, 'latin1')
+  second.write(other, 'latin1')
   return timingSafeEqual(first, second)
 }
 

@@ -108,10 +108,11 @@ export async function createRevocationList(options: {
   const listeners = new Set<RevocationListener>()
 
   function load({ key, expires }: NewRecord): void {
+    // What is no record of this list must not take it apart.
+    if (!Number.isSafeInteger(expires)) return
     const isSubject = key.startsWith(prefixes.sub)
     const [, sub, cutoff] = (isSubject && CUTOFF.exec(key)) || []
-    // What is no record of this list must not take it apart.
-    if (!Number.isSafeInteger(expires) || (isSubject && sub === undefined)) return
+    if (isSubject && sub === undefined) return
     if (sub === undefined) entries.add(key, { expires })
     else entries.add(prefixes.sub + sub, { expires, cutoff: Number(cutoff) })
     if (listeners.size === 0) return

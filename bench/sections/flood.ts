@@ -130,11 +130,12 @@ function send(child: ChildProcess, flood: Flood): Promise<Flooded> {
 }
 
 function toTable(rows: readonly Row[]): Findings['tables'][number] {
+  const seconds = [...new Set(rows.map((row) => row.seconds.toFixed(0)))]
   return {
     title: 'Flood',
     note:
       `${GOOD} good requests a second, each kind beside them at up to ${FLOOD.toLocaleString('en')} a second over 64 ` +
-      'connections: 30 s for the kit, 10 s for others. The server has one core, and what sends both the other.',
+      `connections: ${seconds.join(' s, then ')} s. The server has one core, and what sends both the other.`,
     head: ['', 'beside', 'answered a second', 'good p50, ms', 'good p99, ms', 'heap, MB', 'events', 'core in use'],
     rows: rows.map(({ subject, kind, perSecond, p50, p99, grown, events, busy }) => [
       ...[

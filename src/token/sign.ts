@@ -38,8 +38,7 @@ export async function signToken(
   if (reserved !== undefined) {
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: `'${reserved}' is set by the kit; use another name` })
   }
-  // Not two spreads in a literal, which take V8 ten times as long.
-  const { bytes, payload } = encode(Object.assign({}, custom, claims), rules)
+  const { bytes, payload } = encode(custom, claims, rules)
   const token = await signCompact(bytes, { typ: rules.typ, kid: key.kid }, key)
   assertSize(token, rules.maxBytes)
   return { token, kid: key.kid, claims: payload }
@@ -52,9 +51,10 @@ export function assertSize(token: string, maxBytes: number): void {
 }
 
 /** What cannot be read back is not issued. */
-function encode(claims: object, rules: ClaimRules): { bytes: Uint8Array; payload: TokenClaims } {
+function encode(custom: object, claims: object, rules: ClaimRules): { bytes: Uint8Array; payload: TokenClaims } {
   try {
-    const text = JSON.stringify(claims)
+    // Not two spreads in a literal, which take V8 several times as long. `__proto__` is a reserved claim.
+    const text = JSON.stringify(Object.assign({}, custom, claims))
     return { bytes: Buffer.from(text), payload: assertClaims(parseOwnJson(text), rules) }
   } catch (cause) {
     // Messages of both functions name claims, never their values; JSON.stringify's names a type.

@@ -1,7 +1,17 @@
 // A private copy of the repository, in which something can be broken while others work on it.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,7 +41,7 @@ export interface Copy {
   test(file: string, titles?: readonly string[]): Promise<Outcome>
 }
 
-/** Makes the copy, which goes with this process, whatever ends that. */
+/** Makes the copy, which goes with this process unless that is killed. */
 export function createCopy(): Copy {
   const folder = mkdtempSync(join(tmpdir(), 'koa-holdfast-breaks-'))
   let running: number | undefined
@@ -45,37 +55,48 @@ export function createCopy(): Copy {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
   process.once('exit', () => {
     end()
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 8, retryDelay: 100 })
   })
 
   const list = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
   for (const file of list.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
     cpSync(join(ROOT, file), join(folder, file))
   }
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  const [modules, temporary] = [join(folder, 'node_modules'), join(folder, 'tmp')]
+  for (const place of [modules, temporary]) mkdirSync(place)
+  // But for what the tools keep there about the tests that failed.
+  for (const name of readdirSync(join(ROOT, 'node_modules')).filter((one) => one !== '.cache')) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
+  }
+  // Where there is no browser a test must fail, and what a killed one leaves behind goes with the copy.
+  const env = { ...process.env, CI: 'true', TMPDIR: temporary }
 
   /** With everything that it has started in a process group, so that nothing of it is left. */
   function run(
     patience: number,
     command: string,
     ...parameters: readonly string[]
-  ): Promise<{ text: string; status: number | null }> {
+  ): Promise<{ readonly text: string; readonly status: number | null; readonly isLate: boolean }> {
     return new Promise((resolve, reject) => {
-      const child = spawn(command, parameters, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(command, parameters, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
       running = child.pid
       let text = ''
+      let isLate = false
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding('utf8').on('data', (data: string) => {
           text += data
         })
       }
-      const timer = setTimeout(end, patience)
-      child.once('error', reject)
-      child.once('exit', (status) => {
-        clearTimeout(timer)
+      const timer = setTimeout(() => {
+        isLate = true
         end()
+      }, patience)
+      child.once('error', reject)
+      child.once('exit', end)
+      child.once('close', (status) => {
+        clearTimeout(timer)
         running = undefined
-        resolve({ text, status })
+        resolve({ text, status, isLate })
       })
     })
   }
@@ -97,13 +118,13 @@ export function createCopy(): Copy {
       const matches = titles.flatMap((title) => ['--match', title])
       const patience = titles.length === 0 ? FILE_PATIENCE_MS : titles.length * PATIENCE_MS
       // Its own timeout is not for this: ava's reporter does not survive it.
-      const { text, status } = await run(patience, 'npx', 'ava', '--tap', '--timeout=1h', file, ...matches)
+      const { text, isLate } = await run(patience, 'npx', 'ava', '--tap', '--timeout=1h', file, ...matches)
       const read = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, title = '']) => title)
       return {
         passed: read(/^ok \d+ - (.*)$/gm),
         failed: read(/^not ok \d+ - (.*)$/gm),
         reasons: read(/^not ok [^]+?\n {4}(?:assertion: | {4})(t\.\w+|\w*Error)\b/gm),
-        isLate: status === null,
+        isLate,
         text,
       }
     },

@@ -16,6 +16,9 @@ const FLAGS = [
   ...['--disable-component-update', '--disable-sync'],
 ]
 
+/** In place of a path: the one of the package, where another is installed as well. */
+const PACKED = 'packed'
+
 const packedOnes = new WeakSet<Browser>()
 
 /** Whether a page can come back as it was left: the browser of the package is one without that. */
@@ -36,7 +39,10 @@ export async function launchChromium(
   const installed = findChromium()
   const packed = installed === undefined ? await unpackChromium() : undefined
   const executablePath = installed ?? packed?.executablePath
-  if (executablePath === undefined) return undefined
+  if (executablePath === undefined) {
+    if (process.env.CHROMIUM_PATH === PACKED) throw new Error(`CHROMIUM_PATH=${PACKED} needs ${PACKED_ADVICE}`)
+    return undefined
+  }
   const browser = await chromium.launch({
     executablePath,
     args: [...FLAGS, ...flags],
@@ -60,8 +66,7 @@ export function reportMissingChromium(t: ExecutionContext): void {
 
 function findChromium(): string | undefined {
   const { CHROMIUM_PATH, PATH = '' } = process.env
-  // The word for the one of the package, where another is installed.
-  if (CHROMIUM_PATH === 'packed') return undefined
+  if (CHROMIUM_PATH === PACKED) return undefined
   // One that was asked for and is not there is a mistake to be seen, so there is no falling back from it.
   if (CHROMIUM_PATH) return CHROMIUM_PATH
   const directories = ['/usr/bin', ...PATH.split(delimiter)]

@@ -2,7 +2,7 @@
 // dependency: whoever has a browser need not load 67 MB.
 
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -24,19 +24,23 @@ const BARE = { AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs20.x' }
 
 /** Unpacks the browser beside the package, once; undefined where the package is not installed. */
 export async function unpackChromium(): Promise<PackedChromium | undefined> {
-  if (!existsSync(join(MODULES, PACKAGE))) return undefined
+  const manifest = join(MODULES, PACKAGE, 'package.json')
+  if (!existsSync(manifest)) return undefined
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
   const cache = join(MODULES, '.cache')
-  const place = join(cache, 'holdfast-chromium')
+  const place = join(cache, `holdfast-chromium-${version}`)
   if (!existsSync(place)) {
     mkdirSync(cache, { recursive: true })
     // In a directory of its own, then renamed: test files start at the same time.
     const own = mkdtempSync(`${place}-`)
     const env = { ...process.env, ...BARE, TMPDIR: own }
-    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', UNPACK], { cwd: MODULES, env })
     try {
+      await promisify(execFile)(process.execPath, ['--input-type=module', '-e', UNPACK], { cwd: MODULES, env })
       renameSync(own, place)
-    } catch {
+    } catch (error) {
       rmSync(own, { recursive: true })
+      // Another was first.
+      if (!existsSync(place)) throw error
     }
   }
   return {
