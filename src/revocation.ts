@@ -115,8 +115,8 @@ export async function createRevocationList(options: {
     if (isSubject && sub === undefined) return
     if (sub === undefined) entries.add(key, { expires })
     else entries.add(prefixes.sub + sub, { expires, cutoff: Number(cutoff) })
-    if (listeners.size === 0) return
-    const [, kind, name = ''] = KINDS.exec(key) ?? []
+    const [, kind, name = ''] = (listeners.size > 0 && KINDS.exec(key)) || []
+    if (kind === undefined) return
     // A token's name is its issuer's and its own; the issuer is an origin, without a space.
     const own = sub ?? (kind === 'jti' ? name.slice(name.indexOf(' ') + 1) : name)
     // The cast holds: the expression names the kinds.

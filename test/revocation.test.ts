@@ -732,6 +732,8 @@ test('RV-19 records that are none of the list do not take it apart', async (t) =
   const store = memoryStore({ clock })
   const list = await createList({ clock, store })
   const expires = clock() + 600_000
+  const heard: unknown[] = []
+  list.watch((kind, name) => heard.push([kind, name]))
   const hostile = [
     '',
     'sub ',
@@ -745,8 +747,12 @@ test('RV-19 records that are none of the list do not take it apart', async (t) =
   for (const key of [...hostile, 'sub @5', 'sid', 'x'.repeat(10_000)]) {
     await store.set('revocation', { key, value: { removed: true }, expires })
   }
+  await store.set('revocation', { key: 'sid without-an-end', value: null, expires: Number.NaN })
+  t.false(list.hasSession('without-an-end'))
+  t.deepEqual(heard, [], 'nor is anybody told of them')
   const token = draw(clock)
   await list.add({ sub: 'alice' })
+  t.like(heard[0], ['sub', 'alice'])
   t.true(list.has(token), 'a record that says nothing must not undo a cut-off')
   clock.advance(1)
   t.false(list.has(draw(clock)), 'nor revoke what comes later')

@@ -114,13 +114,28 @@ function parse<O extends Options>(
 ): { values: Values<O>; positionals: string[] } {
   try {
     // The cast holds: these are the values of these options.
-    return parseArgs({ args: [...words], options, allowPositionals: true }) as {
+    return parseArgs({ args: joinIdentifiers(words, options), options, allowPositionals: true }) as {
       values: Values<O>
       positionals: string[]
     }
   } catch (error) {
     throw new Failure('misused', explain(error as NodeJS.ErrnoException)) // what parseArgs throws has a code
   }
+}
+
+// One in 64 of those that the kit draws begins with a hyphen.
+const HYPHENATED = /^-[\w-]{21}$/
+
+/** An identifier that could be taken for an option stays with the option whose value it is. */
+function joinIdentifiers(words: readonly string[], options: Options): string[] {
+  const joined: string[] = []
+  for (const word of words) {
+    const last = joined.at(-1) ?? ''
+    const takesValue = last.startsWith('--') && options[last.slice(2)]?.type === 'string'
+    if (takesValue && HYPHENATED.test(word)) joined.push(`${joined.pop()}=${word}`)
+    else joined.push(word)
+  }
+  return joined
 }
 
 function explain({ code, message }: NodeJS.ErrnoException): string {

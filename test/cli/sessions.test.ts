@@ -84,6 +84,15 @@ test('revoke --jti refuses one token, revoke --kid all of a key', async (t) => {
   t.is((await app.me(other.token, other.cookie)).status, 401)
 })
 
+test('an identifier that begins with a hyphen is one, and an option in its place is not', async (t) => {
+  const { app, where } = await openLmdbApp(t)
+  const drawn = '-egins-with-a-hyphen-A'
+  t.is((await runCli(['revoke', '--sid', drawn, ...where])).code, 0)
+  t.is((await app.store.get('revocation', `sid ${drawn}`))?.value, null)
+  t.is((await runCli(['revoke', '--jti', '--json', ...where])).code, 2)
+  t.is((await runCli(['revoke', drawn, ...where])).code, 2)
+})
+
 test('RV-03 what is revoked stays so for the longest time that a token of any kit is believed', async (t) => {
   const { app, where } = await openLmdbApp(t)
   const start = Date.now()
