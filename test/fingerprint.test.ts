@@ -6,7 +6,13 @@ import { createHash } from 'node:crypto'
 import test from 'ava'
 
 import type { ErrorCode, FingerprintFormat } from '../src/index.ts'
-import { digestFingerprint, drawFingerprint, FINGERPRINT_FORMATS, matchesFingerprint } from '../src/fingerprint.ts'
+import {
+  digestFingerprint,
+  drawFingerprint,
+  equalsDigest,
+  FINGERPRINT_FORMATS,
+  matchesFingerprint,
+} from '../src/fingerprint.ts'
 import { bearer, codesOf, type Login, openTestApp, type Response, type TestApp } from './helpers/app.ts'
 import { payloadOf } from './helpers/decode.ts'
 import { COOKIE_NAME, sign, signatureOf, validClaims, validHeader } from './helpers/forge.ts'
@@ -437,3 +443,22 @@ test('FP-16 noise is no theft: what is badly signed, expired or revoked raises n
   app.clock.advance(900)
   await expect(late, 'session_use_after_expire', 'ERR_TOKEN_EXPIRED')
 })
+
+for (const format of ['base64url', 'owasp'] as const) {
+  test(`FP-08 ${format}: a part of a digest is not that digest, whatever was compared before`, (t) => {
+    const digest = digestFingerprint(drawFingerprint(format), format)
+    for (const other of [
+      '',
+      digest.slice(0, -1),
+      digest.slice(0, 1),
+      `${digest}A`,
+      `${digest} `,
+      undefined,
+      null,
+      {},
+    ]) {
+      t.true(equalsDigest(digest, digest, format))
+      t.false(equalsDigest(digest, other, format), String(other))
+    }
+  })
+}
