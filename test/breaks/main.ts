@@ -1,5 +1,5 @@
-// `npm run breaks -- [part of a test file, a title or what is broken]…`: breaks one feature after the other, in a copy of the repository,
-// and expects the browser tests that hold it to fail. What survives is a feature that no test would miss.
+// `npm run breaks -- [part of a test file, a title or what is broken]…`: breaks one feature after the other, in a copy of
+// the repository, and expects the browser tests that hold it to fail. What survives is a feature that no test would miss.
 
 import type { Area, Break } from './break.ts'
 import { createCopy, type Outcome } from './copy.ts'
