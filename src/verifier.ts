@@ -2,14 +2,15 @@
 
 import { type Auth, toAuth, toRevocable, toSubject } from './auth.ts'
 import { isSessionError, SessionError } from './errors.ts'
-import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from './fingerprint.ts'
+import { type Digest, FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint, readDigest } from './fingerprint.ts'
 import type { Key } from './keys/key.ts'
 import type { KeySource } from './keys/key-set.ts'
 import { proceed } from './proceed.ts'
-import type { RevocationList } from './revocation.ts'
+import type { RevocableToken, RevocationList } from './revocation.ts'
 import type { Clock } from './time.ts'
-import { assertClaims, type ClaimRules, findTimeFault } from './token/claims.ts'
+import { assertClaims, type ClaimRules, findTimeFault, type TokenTimes } from './token/claims.ts'
 import type { Decrypt } from './token/encrypt.ts'
+import type { JsonObject } from './token/json.ts'
 import { parseToken } from './token/parse.ts'
 import { verifySignature } from './token/signature.ts'
 import { createTokenCache } from './token-cache.ts'
@@ -61,9 +62,21 @@ export interface TokenVerifierOptions extends RequestRules {
   readonly maxCached?: number
 }
 
-/** A token that is ours, whoever presents it and whenever; and the key that says so. */
-interface GenuineToken {
+/**
+ * A token that is ours, whoever presents it and whenever, and what each request asks of it. That is read from the claims
+ * once, since they have no prototype, which makes reading them slow.
+ */
+export interface GenuineToken {
   readonly auth: Auth
+  readonly times: TokenTimes
+  readonly revocable: RevocableToken
+  /** Of its fingerprint; undefined where it names none. */
+  readonly digest: Digest | undefined
+}
+
+/** One that a key vouches for. */
+interface SignedToken {
+  readonly genuine: GenuineToken
   readonly key: Key
 }
 
@@ -71,53 +84,51 @@ interface GenuineToken {
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { decrypt, keys, revocations, clock, clockTolerance, maxCached = 0 } = options
   // That a signature is right does not change; whether the token lets in does, and is checked on each request.
-  const genuine = createTokenCache<GenuineToken>(clock, maxCached)
+  const known = createTokenCache<SignedToken>(clock, maxCached)
 
   /** The checks that say whether the token is ours, cheapest first; nothing in it is acted on before the signature. */
-  async function authenticate(token: string): Promise<Auth> {
+  async function authenticate(token: string): Promise<GenuineToken> {
     const signed = decrypt === undefined ? token : await decrypt(token, options)
     const parsed = parseToken(signed, options)
     const key = await keys.get(parsed.kid)
     if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
     await verifySignature(parsed, key)
-    const claims = assertClaims(parsed.payload, options)
-    assertBound(parsed.payload, options)
-    const auth = toAuth(claims, key.kid)
-    genuine.set(token, { auth, key }, (auth.exp + clockTolerance) * 1000)
-    return auth
+    const genuine = toGenuine(parsed.payload, key.kid, options)
+    known.set(token, { genuine, key }, (genuine.times.exp + clockTolerance) * 1000)
+    return genuine
   }
 
   function verify(credentials: Credentials): Auth | Promise<Auth> {
-    const known = genuine.get(credentials.token)
-    if (known === undefined) return verifyAnew(credentials)
-    return proceed(keys.get(known.key.kid), (current) => verifyAgain(known, current, credentials))
+    const signed = known.get(credentials.token)
+    if (signed === undefined) return verifyAnew(credentials)
+    return proceed(keys.get(signed.key.kid), (current) => verifyAgain(signed, current, credentials))
   }
 
   async function verifyAnew({ token, fingerprints }: Credentials): Promise<Auth> {
-    const auth = await authenticate(token)
-    assertAdmitted(auth, fingerprints, options)
-    return auth
+    const genuine = await authenticate(token)
+    assertAdmitted(genuine, fingerprints, options)
+    return genuine.auth
   }
 
   /** A key that has gone takes with it what it vouched for; so does one that has another in its place. */
   function verifyAgain(
-    { auth, key }: GenuineToken,
+    { genuine, key }: SignedToken,
     current: Key | undefined,
     credentials: Credentials,
   ): Auth | Promise<Auth> {
     if (current?.thumbprint !== key.thumbprint || current.alg !== key.alg) return verifyAnew(credentials)
-    assertAdmitted(auth, credentials.fingerprints, options)
-    return auth
+    assertAdmitted(genuine, credentials.fingerprints, options)
+    return genuine.auth
   }
 
   async function identify({ token, fingerprints }: Credentials): Promise<Auth | undefined> {
     try {
-      const auth = await authenticate(token)
+      const genuine = await authenticate(token)
       // Who holds a leaked key can make a pair for any session.
-      if (revocations.hasKey(auth.kid)) return undefined
-      const fault = findFingerprintFault(auth, fingerprints, options)
+      if (revocations.hasKey(genuine.auth.kid)) return undefined
+      const fault = findFingerprintFault(genuine, fingerprints, options)
       // With the right fingerprint among several it is its owner who asks, and may log out.
-      return fault === undefined || fault === 'ERR_FINGERPRINT_AMBIGUOUS' ? auth : undefined
+      return fault === undefined || fault === 'ERR_FINGERPRINT_AMBIGUOUS' ? genuine.auth : undefined
     } catch (error) {
       if (isSessionError(error)) return undefined
       throw error
@@ -128,15 +139,33 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 }
 
 /**
- * Checks that a token which must name a fingerprint does, and that what it names is one.
+ * What the claims of a token say that the issuer vouches for, if they are all they must be.
  *
- * @throws SessionError with ERR_TOKEN_CLAIMS
+ * @param kid - the key that signed it; '' where that is not known
+ * @throws SessionError with ERR_TOKEN_CLAIMS, ERR_TOKEN_ISSUER or ERR_TOKEN_AUDIENCE
  */
-export function assertBound(claims: object, { format, binding }: Pick<RequestRules, 'format' | 'binding'>): void {
-  const { claim, digest } = FINGERPRINT_FORMATS[format]
-  const value = (claims as Readonly<Record<string, unknown>>)[claim] // whatever is there
-  const isFine = value === undefined ? binding !== 'required' : typeof value === 'string' && digest.test(value)
+export function toGenuine(payload: JsonObject, kid: string, rules: RequestRules): GenuineToken {
+  const claims = assertClaims(payload, rules)
+  const digest = readBinding(payload, rules)
+  const auth = toAuth(claims, kid)
+  const { exp, iat, nbf } = claims
+  return { auth, times: { exp, iat, nbf }, revocable: toRevocable(auth), digest }
+}
+
+/**
+ * The digest that the claims name, of those that need not or that do.
+ *
+ * @throws SessionError with ERR_TOKEN_CLAIMS where one is named that is none, or none where one must be
+ */
+export function readBinding(
+  payload: JsonObject,
+  { format, binding }: Pick<RequestRules, 'format' | 'binding'>,
+): Digest | undefined {
+  const { claim } = FINGERPRINT_FORMATS[format]
+  const digest = readDigest(payload[claim], format)
+  const isFine = digest !== undefined || (payload[claim] === undefined && binding !== 'required')
   if (!isFine) throw new SessionError('ERR_TOKEN_CLAIMS', { detail: claim })
+  return digest
 }
 
 /**
@@ -144,20 +173,19 @@ export function assertBound(claims: object, { format, binding }: Pick<RequestRul
  *
  * @throws SessionError with the code of the first one that failed
  */
-export function assertAdmitted(auth: Auth, fingerprints: readonly string[], rules: RequestRules): void {
+export function assertAdmitted(genuine: GenuineToken, fingerprints: readonly string[], rules: RequestRules): void {
   const fault =
-    findTimeFault(auth.claims, rules, rules.clock()) ??
-    (rules.revocations.has(toRevocable(auth)) ? 'ERR_TOKEN_REVOKED' : undefined) ??
-    findFingerprintFault(auth, fingerprints, rules)
-  if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(auth) })
+    findTimeFault(genuine.times, rules, rules.clock()) ??
+    (rules.revocations.has(genuine.revocable) ? 'ERR_TOKEN_REVOKED' : undefined) ??
+    findFingerprintFault(genuine, fingerprints, rules)
+  if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(genuine.auth) })
 }
 
 function findFingerprintFault(
-  { claims }: Auth,
+  { digest }: GenuineToken,
   fingerprints: readonly string[],
   { format, binding }: RequestRules,
 ): FingerprintFault | undefined {
-  const digest = claims[FINGERPRINT_FORMATS[format].claim]
   if (binding === 'none' || digest === undefined) return undefined
   if (fingerprints.length === 0) return 'ERR_FINGERPRINT_MISSING'
   const matches = fingerprints.some((value) => matchesFingerprint(value, digest, format))

@@ -1,7 +1,7 @@
 // The checks of a verifier, one by one, on a token in hand: by the same functions that the verifier calls, in its order.
 
 import { ERROR_CODES, type ErrorCode, isSessionError } from '../errors.ts'
-import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint } from '../fingerprint.ts'
+import { FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint, readDigest } from '../fingerprint.ts'
 import type { KeySource } from '../keys/key-set.ts'
 import type { Milliseconds } from '../time.ts'
 import { assertClaims, type ClaimRules, findTimeFault, type TokenClaims } from '../token/claims.ts'
@@ -9,7 +9,7 @@ import { parseToken, type ParsedToken } from '../token/parse.ts'
 import { parseEncrypted } from '../token/parse-encrypted.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
 import { verifySignature } from '../token/signature.ts'
-import { assertBound } from '../verifier.ts'
+import { readBinding } from '../verifier.ts'
 
 /** What the token is held against. What is left out is not checked. */
 export interface Expectations {
@@ -50,7 +50,7 @@ export async function checkToken(token: string, expected: Expectations, now: Mil
   }
   const claims = await check('claims', 'all there, well-formed and plausible', () => {
     assertClaims(payload, own)
-    assertBound(payload, { format, binding: 'if-present' })
+    readBinding(payload, { format, binding: 'if-present' })
   })
   if (claims.state === 'failed') return [form, ...signature, claims]
   const { issuer, audience, fingerprints } = expected
@@ -122,7 +122,8 @@ async function checkFingerprint(
   }
   if (fingerprints === undefined) return open('fingerprint', '--cookie')
   const { claim, format } = found
-  const matches = fingerprints.some((value) => matchesFingerprint(value, payload[claim], format))
+  const digest = readDigest(payload[claim], format)
+  const matches = digest !== undefined && fingerprints.some((value) => matchesFingerprint(value, digest, format))
   return check('fingerprint', 'the cookie is its own', () => (matches ? undefined : 'ERR_FINGERPRINT_MISMATCH'))
 }
 

@@ -91,6 +91,11 @@ export type FingerprintCookie = Pick<CookieSettings, 'name' | 'secure' | 'isLoca
  */
 export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: Omit<FingerprintCookie, 'name'>): void {
   // A browser takes Secure cookies from http://localhost, and without Secure the issuer is on localhost anyway.
-  if (!secure || isLocal || tlsProxy || ctx.secure) return
+  if (!secure || isLocal || tlsProxy || isSecure(ctx)) return
   throw new SessionError('ERR_TRANSPORT_INSECURE')
+}
+
+/** What `ctx.secure` says, which takes the header apart each time: most proxies send one word. */
+function isSecure(ctx: Context): boolean {
+  return (ctx.app.proxy && ctx.req.headers['x-forwarded-proto'] === 'https') || ctx.secure
 }

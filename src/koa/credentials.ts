@@ -30,10 +30,11 @@ export function readCredentials(request: IncomingMessage, names: CredentialCooki
   if (names.access !== undefined) return readCookiePair(request, names.access, names.fingerprint)
   const { authorization } = request.headers
   if (countHeaders(request, 'authorization') > 1) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
-  if (authorization === undefined || !SCHEME.test(authorization)) return undefined
+  if (authorization === undefined) return undefined
+  const [start] = BEARER.exec(authorization) ?? []
+  if (start === undefined && !SCHEME.test(authorization)) return undefined
   // A token in the URL is never read; beside one in the header it makes two (RFC 6750 section 2).
   if (QUERY_TOKEN.test(String(request.url))) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
-  const [start] = BEARER.exec(authorization) ?? []
   if (start === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
   // Whoever looks into it sees whether it is one.
   const token = authorization.slice(start.length)

@@ -1,17 +1,15 @@
 // createIntrospector(): verification for services that may not decide by themselves. They ask the issuer, keep the answer
 // for a short while, and check the rest on each request: time, fingerprint, and what the revocation feed says. RFC 7662.
 
-import { type Auth, toAuth } from '../auth.ts'
 import { type ErrorCode, isSessionError, SessionError } from '../errors.ts'
 import { createEvents } from '../events.ts'
 import { describeFailure, fetchJson } from '../fetch-json.ts'
 import { createOutbox } from '../outbox.ts'
-import { assertClaims } from '../token/claims.ts'
 import type { JsonObject } from '../token/json.ts'
 import { parseToken } from '../token/parse.ts'
 import { ACCESS_TOKEN_TYPE } from '../token/sign.ts'
 import { createTokenCache, digestToken } from '../token-cache.ts'
-import { assertAdmitted, assertBound, type Credentials } from '../verifier.ts'
+import { assertAdmitted, type Credentials, type GenuineToken, toGenuine } from '../verifier.ts'
 import { createBreaker } from './breaker.ts'
 import { authenticateClient } from './client.ts'
 import { discover } from './discovery.ts'
@@ -63,17 +61,17 @@ export async function createIntrospector<Claims extends object = Record<string, 
   const rules = { ...settings, ...trust, revocations: feed, clock: steadyClock }
   const ask = createQuestion(settings)
   // Apart, so that a flood of bad tokens cannot push out the good ones.
-  const active = createTokenCache<Auth>(steadyClock, cache.max)
+  const active = createTokenCache<GenuineToken>(steadyClock, cache.max)
   const inactive = createTokenCache<ErrorCode>(steadyClock, cache.max)
-  const pending = new Map<string, Promise<Auth>>()
+  const pending = new Map<string, Promise<GenuineToken>>()
 
-  async function introspect(token: string): Promise<Auth> {
+  async function introspect(token: string): Promise<GenuineToken> {
     const own = readToken(token)
     const answer = await ask(token)
     try {
-      const auth = readAnswer(answer, own)
-      active.set(token, auth, Math.min(auth.exp * 1000, steadyClock() + cache.active * 1000))
-      return auth
+      const genuine = readAnswer(answer, own)
+      active.set(token, genuine, Math.min(genuine.times.exp * 1000, steadyClock() + cache.active * 1000))
+      return genuine
     } catch (error) {
       if (isSessionError(error)) inactive.set(token, error.code, steadyClock() + cache.inactive * 1000)
       throw error
@@ -91,19 +89,18 @@ export async function createIntrospector<Claims extends object = Record<string, 
   }
 
   /** The issuer vouches for what it says; that it says it of this token, and for us, is checked (RFC 7662 section 4). */
-  function readAnswer(answer: JsonObject, own: JsonObject | undefined): Auth {
+  function readAnswer(answer: JsonObject, own: JsonObject | undefined): GenuineToken {
     // A JSON boolean, and nothing that merely looks true.
     if (answer['active'] !== true) throw new SessionError('ERR_TOKEN_INACTIVE')
-    const claims = assertClaims(answer, rules)
-    if (own !== undefined && (own['jti'] !== claims.jti || own['sub'] !== claims.sub)) {
+    const genuine = toGenuine(answer, '', rules)
+    if (own !== undefined && (own['jti'] !== genuine.auth.jti || own['sub'] !== genuine.auth.sub)) {
       throw new SessionError('ERR_TOKEN_CLAIMS', { detail: 'the issuer answered about another token' })
     }
-    assertBound(claims, rules)
-    return toAuth(claims, '')
+    return genuine
   }
 
   /** Many requests with one token are one question. */
-  function introspectOnce(token: string): Promise<Auth> {
+  function introspectOnce(token: string): Promise<GenuineToken> {
     const refused = inactive.get(token)
     if (refused !== undefined) throw new SessionError(refused)
     const key = digestToken(token)
@@ -118,11 +115,11 @@ export async function createIntrospector<Claims extends object = Record<string, 
 
   async function verify({ token, fingerprints }: Credentials, policy = onStale): Promise<ServiceAuth<Claims>> {
     if (token.length > maxBytes) throw new SessionError('ERR_TOKEN_TOO_LARGE')
-    const auth = active.get(token) ?? (await introspectOnce(token))
-    assertAdmitted(auth, fingerprints, rules)
+    const genuine = active.get(token) ?? (await introspectOnce(token))
+    assertAdmitted(genuine, fingerprints, rules)
     feed.assertFresh(policy)
     // The cast is the application's promise, made by the type parameter: the issuer's tokens carry these claims.
-    return auth as ServiceAuth<Claims>
+    return genuine.auth as ServiceAuth<Claims>
   }
 
   async function close(): Promise<void> {

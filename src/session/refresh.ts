@@ -10,6 +10,7 @@ import {
   equalsDigest,
   type FingerprintFormat,
   MAX_FINGERPRINTS,
+  readDigest,
   splitFingerprints,
 } from '../fingerprint.ts'
 import { drawText } from '../random.ts'
@@ -230,8 +231,10 @@ export function createRefresh(
 
   const withDigest = (value: string): Fingerprint => ({ value, digest: digestFingerprint(value, format) })
 
-  const findOne = (values: readonly Fingerprint[], digest: string): Fingerprint | undefined =>
-    values.find((one) => equalsDigest(one.digest, digest, format))
+  function findOne(values: readonly Fingerprint[], claim: string): Fingerprint | undefined {
+    const digest = readDigest(claim, format)
+    return digest && values.find((one) => equalsDigest(one.digest, digest, format))
+  }
 
   return refresh
 }

@@ -30,6 +30,11 @@ export interface TokenClaims {
   readonly iat_ms?: Milliseconds
 }
 
+/** When a token is good. */
+export interface TokenTimes extends Pick<TokenClaims, 'exp' | 'iat'> {
+  readonly nbf?: Seconds | undefined
+}
+
 /** What a verifier demands of the claims. */
 export interface ClaimRules {
   readonly issuer: string
@@ -137,15 +142,15 @@ function assertPlausible(claims: TokenClaims, rules: ClaimRules): void {
  * `iat` and `nbf` may be as far ahead as the clocks of two machines differ.
  */
 export function findTimeFault(
-  claims: TokenClaims,
-  rules: ClaimRules,
+  { exp, iat, nbf = 0 }: TokenTimes,
+  rules: Pick<ClaimRules, 'clockTolerance'>,
   now: Milliseconds,
 ): 'ERR_TOKEN_EXPIRED' | 'ERR_TOKEN_NOT_YET_VALID' | undefined {
   const seconds = now / 1000
   // Negated, so that a clock that answers no number lets nobody in.
-  if (!(seconds < claims.exp + rules.clockTolerance)) return 'ERR_TOKEN_EXPIRED'
+  if (!(seconds < exp + rules.clockTolerance)) return 'ERR_TOKEN_EXPIRED'
   const ahead = seconds + CLOCK_SKEW
-  return claims.iat <= ahead && (claims.nbf ?? 0) <= ahead ? undefined : 'ERR_TOKEN_NOT_YET_VALID'
+  return iat <= ahead && nbf <= ahead ? undefined : 'ERR_TOKEN_NOT_YET_VALID'
 }
 
 function demand(condition: boolean, code: ErrorCode, claim?: string): void {

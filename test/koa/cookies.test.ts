@@ -639,7 +639,13 @@ test('CK-18 on localhost the cookies stay Secure, and only `development` gives t
 
 test('CK-19 X-Forwarded-Proto is believed only where the operator trusts the proxy', async (t) => {
   const trusting = await openTestApp(t, { proxy: true })
-  t.is((await loginOver(trusting, 'https')).status, 200)
+  // Of several proxies the first one's word counts.
+  for (const protocol of ['https', 'https, http', 'https,https', 'HTTPS']) {
+    t.is((await loginOver(trusting, protocol)).status, 200, protocol)
+  }
+  for (const protocol of ['http', 'http, https', 'https:', 'httpsx', ', https', '']) {
+    t.is((await loginOver(trusting, protocol)).status, 500, protocol)
+  }
   const wary = await openTestApp(t, { proxy: false })
   const response = await loginOver(wary, 'https')
   t.is(response.status, 500)
