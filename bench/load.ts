@@ -21,7 +21,10 @@ export interface Loaded {
   readonly seconds: number
 }
 
-/** Sends the next request on a connection as soon as the last one is answered. */
+/**
+ * Sends the next request on a connection as soon as the last one is answered. Never sleeps meanwhile: waking whoever sends
+ * would be work of the server, and the more of it the slower the server is, for no client of another machine.
+ */
 export async function saturate({
   port,
   requests,
@@ -34,6 +37,11 @@ export async function saturate({
   let sent = 0
   let count = 0
   let ends = Number.POSITIVE_INFINITY
+  let isAwake = true
+
+  function stayAwake(): void {
+    if (isAwake) setImmediate(stayAwake)
+  }
 
   function send(connection: Connection): void {
     connection.send(requests[(first + sent) % requests.length] ?? Buffer.alloc(0))
@@ -52,9 +60,11 @@ export async function saturate({
     const began = performance.now()
     ends = began + milliseconds
     for (const connection of all) send(connection)
+    stayAwake()
     await promise
     return { count, seconds: (performance.now() - began) / 1000 }
   } finally {
+    isAwake = false
     for (const connection of all) connection.close()
   }
 }

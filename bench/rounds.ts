@@ -37,8 +37,8 @@ export type Samples = ReadonlyMap<string, readonly Sample[]>
 
 const CONNECTIONS = 32
 // A window is in milliseconds. The compiler needs requests rather than time, and a slow server needs an end to it.
-const FULL = { rounds: 7, window: 700, tries: 3, warmUp: { requests: 30_000, windows: 20 } }
-const QUICK = { rounds: 1, window: 100, tries: 1, warmUp: { requests: 1, windows: 1 } }
+const FULL = { window: 700, tries: 3, warmUp: { requests: 30_000, windows: 20 } }
+const QUICK = { window: 100, tries: 1, warmUp: { requests: 1, windows: 1 } }
 
 /** The share of their core that both servers of a pair have to have had. */
 export const UNDISTURBED = 0.9
@@ -52,9 +52,14 @@ export const addedOf = (sample: Sample): number => sample.cpu - sample.bare.cpu
 /** The share of the bare framework's throughput that is left. */
 export const keptOf = (sample: Sample): number => sample.rate / sample.bare.rate
 
-/** Measures everybody. @throws Error when somebody gives a wrong answer, before, after or meanwhile */
-export async function measureRounds(bench: Bench, section: string, runners: readonly Runner[]): Promise<Samples> {
-  const { rounds, window, tries, warmUp } = bench.isQuick ? QUICK : FULL
+/** Measures everybody so many times. @throws Error when somebody gives a wrong answer, before, after or meanwhile */
+export async function measureRounds(
+  bench: Bench,
+  section: string,
+  runners: readonly Runner[],
+  rounds: number = bench.isQuick ? 1 : 7,
+): Promise<Samples> {
+  const { window, tries, warmUp } = bench.isQuick ? QUICK : FULL
   const everybody = new Map<Server, readonly Buffer[] | undefined>()
   for (const { base, server, requests } of runners) {
     if (base !== undefined && !everybody.has(base)) everybody.set(base, undefined)

@@ -17,15 +17,19 @@ import { BASES, KITS, PEERS, type Subject } from '../subjects.ts'
 const DISTURBED = ' That is too little: this machine was busy with other things, and the figures are worth nothing.'
 const SUBJECTS = [...KITS, ...PEERS]
 const AT_ONCE = 5
+// Each time in new processes: one of the same code can be slower than another for as long as it lives.
+const FULL = { sittings: 3, rounds: 3 }
+const QUICK = { sittings: 1, rounds: 1 }
 
 /** Measures those that were asked for, a few at a time: servers that only wait take room in the processor's caches too. */
 export async function runRepeated(bench: Bench): Promise<Findings> {
+  const { sittings, rounds } = bench.isQuick ? QUICK : FULL
   const wanted = SUBJECTS.filter(({ id }) => bench.wants(`repeated/${id}`))
-  const samples = new Map<string, readonly Sample[]>()
-  for (const base of BASES) {
-    const its = wanted.filter((one) => one.base === base.id)
-    for (let i = 0; i < its.length; i += AT_ONCE) {
-      for (const [id, all] of await measureSome(bench, base, its.slice(i, i + AT_ONCE))) samples.set(id, all)
+  const samples = new Map<string, Sample[]>()
+  for (let sitting = 1; sitting <= sittings; sitting += 1) {
+    for (const [base, some] of groupsOf(wanted)) {
+      const found = await measureSome(bench, base, some, { rounds, section: `repeated ${sitting} of ${sittings}` })
+      for (const [id, all] of found) samples.set(id, [...(samples.get(id) ?? []), ...all])
     }
   }
   return {
@@ -38,9 +42,23 @@ export async function runRepeated(bench: Bench): Promise<Findings> {
   }
 }
 
-/** Each beside the bare framework that all of them stand on. */
-async function measureSome(bench: Bench, base: Subject, subjects: readonly Subject[]): Promise<Samples> {
-  bench.progress('repeated: starting')
+/** A few at a time, and the framework that all of them stand on. */
+function groupsOf(wanted: readonly Subject[]): (readonly [base: Subject, some: readonly Subject[]])[] {
+  return BASES.flatMap((base) => {
+    const its = wanted.filter((one) => one.base === base.id)
+    const count = Math.ceil(its.length / AT_ONCE)
+    return Array.from({ length: count }, (_, i) => [base, its.slice(i * AT_ONCE, (i + 1) * AT_ONCE)] as const)
+  })
+}
+
+/** Each beside the bare framework. */
+async function measureSome(
+  bench: Bench,
+  base: Subject,
+  subjects: readonly Subject[],
+  { rounds, section }: { readonly rounds: number; readonly section: string },
+): Promise<Samples> {
+  bench.progress(`${section}: starting`)
   const bare = await bench.start(base)
   const runners: Runner[] = []
   try {
@@ -48,7 +66,7 @@ async function measureSome(bench: Bench, base: Subject, subjects: readonly Subje
       const server = await bench.start(subject)
       if (server !== undefined) runners.push({ id: subject.id, server, base: bare })
     }
-    return await measureRounds(bench, 'repeated', runners)
+    return await measureRounds(bench, section, runners, rounds)
   } finally {
     bare?.close()
     for (const { server } of runners) server.close()
