@@ -68,7 +68,7 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
         settle()
         end()
       }
-      work().then(
+      begin(work).then(
         (value) => finish(() => resolve(value)),
         (thrown: unknown) => finish(() => reject(new Error(`Redis: ${messageOf(thrown)}`))),
       )
@@ -94,9 +94,9 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
   }
 
   return {
-    send: (key, command) => limit(async () => connection.send(key, command)),
+    send: (key, command) => limit(() => connection.send(key, command)),
     async fetch(key, command) {
-      const reply = await limit(async () => connection.fetch(key, command))
+      const reply = await limit(() => connection.fetch(key, command))
       if (!Buffer.isBuffer(reply)) throw new Error('Redis: an unexpected answer')
       return reply
     },
@@ -106,7 +106,7 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
         let cursor = '0'
         do {
           const command = ['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_COUNT)]
-          const reply = await limit(async () => send(command))
+          const reply = await limit(() => send(command))
           const [next, names] = Array.isArray(reply) ? (reply as unknown[]) : []
           if (!Array.isArray(names)) throw new Error('Redis: an unexpected answer to SCAN')
           cursor = String(next)
@@ -122,6 +122,15 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
       isClosed = true
       for (const fail of waiting) fail(new Error('Redis: the store is closed'))
     },
+  }
+}
+
+/** A client may throw at once. */
+function begin<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work()
+  } catch (thrown) {
+    return Promise.reject(thrown)
   }
 }
 

@@ -89,10 +89,10 @@ export async function follow(options: FollowOptions): Promise<Watch> {
       else if (before !== current) hasDoubt = true
       else {
         current = version
-        passed.add(version)
-        own.delete(version)
         // First, since requests wait for nothing else of this.
         if (record.expires > clock()) tell(record)
+        passed.add(version)
+        own.delete(version)
         const { bucket, bytes } = toEntry(record, line)
         ledger.add(bucket, bytes)
       }

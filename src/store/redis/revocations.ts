@@ -7,49 +7,51 @@ import { NEVER, type NewRecord } from '../store.ts'
 import { type Commands, createScript } from './commands.ts'
 import { toEntry } from './packed.ts'
 import { LUA_LIVE } from './sessions.ts'
-import { createReader, type Table, toDone, toSpan } from './table.ts'
-import { BARE, BUCKET, drawVersion, endOf, escape, toLine, toPayload } from './wire.ts'
+import { createReader, type Table, toDone } from './table.ts'
+import { BARE, BUCKET, drawVersion, escape, toLine, toPayload } from './wire.ts'
 
 // Whoever falls further behind reads the buckets again.
 const STREAM_LENGTH = 50_000
 // Buckets outlive what is in them, for processes whose clocks differ.
 const SLACK: Milliseconds = 600_000
 
-// ARGV: mode, now, expires, span, version, the version to swap, payload, line, bucket, its end, before what time buckets
-// are forgotten, the span of this one, and the entry, empty for the line with its end. The record is written last: an error before leaves the revocation told and not
-// acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had no
-// connection may come late. The bucket is filed each time, since somebody else may have made it.
+// ARGV: mode, now, expires, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its
+// end. The record is written last: an error before leaves the revocation told and not acknowledged, never the other way
+// round. `set` does not shorten: a command that a client kept while it had no connection may come late. The bucket is
+// filed each time, since somebody else may have made it.
 const WRITE = createScript(`${LUA_LIVE}
+local mode, now, expires = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local raw = redis.call('GET', KEYS[1])
 local version, till = live(raw, ARGV[2])
-local mode, expires = ARGV[1], tonumber(ARGV[3])
 if mode == 'add' and version then return 0 end
-if mode == 'swap' and version ~= ARGV[6] then return 0 end
+if mode == 'swap' and version ~= ARGV[5] then return 0 end
 local hasBucket = version and redis.call('EXISTS', KEYS[4]) == 1
 if mode == 'restore' and version and tonumber(till) >= expires and hasBucket then return 0 end
-if expires <= tonumber(ARGV[2]) then
+if expires <= now then
   redis.call('DEL', KEYS[1])
   return 1
 end
-local isTold = version and hasBucket and raw == version .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
+local minute = tonumber(string.match(ARGV[8], '^%d+'))
+local isTold = version and hasBucket and raw == version .. ' ' .. ARGV[3] .. ' ' .. ARGV[6]
 if not isTold then
-  redis.call('ZADD', KEYS[5], ARGV[10], ARGV[9])
-  local entry = ARGV[13]
-  if entry == '' then entry = ARGV[8] .. '\\n'
+  local ends = minute and (minute + 1) * ${BUCKET}
+  redis.call('ZADD', KEYS[5], ends or '+inf', ARGV[8])
+  local entry = ARGV[9]
+  if entry == '' then entry = ARGV[7] .. '\\n'
   else entry = string.rep('\\0', -redis.call('STRLEN', KEYS[4]) % #entry) .. entry end
   if redis.call('APPEND', KEYS[4], entry) == #entry then
-    redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ARGV[11])
-    if ARGV[12] ~= '' then redis.call('PEXPIRE', KEYS[4], ARGV[12]) end
+    redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - ${SLACK})
+    if ends then redis.call('PEXPIRE', KEYS[4], math.ceil(ends - now + ${SLACK})) end
   end
-  local last = redis.call('SET', KEYS[2], ARGV[5], 'GET') or '0'
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'p', last, 'v', ARGV[5], 'l', ARGV[8])
+  local last = redis.call('SET', KEYS[2], ARGV[4], 'GET') or '0'
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'p', last, 'v', ARGV[4], 'l', ARGV[7])
 end
 if version and mode ~= 'swap' and tonumber(till) > expires then
-  redis.call('SET', KEYS[1], ARGV[5] .. ' ' .. till .. ' ' .. ARGV[7], 'KEEPTTL')
+  redis.call('SET', KEYS[1], ARGV[4] .. ' ' .. till .. ' ' .. ARGV[6], 'KEEPTTL')
 else
-  local record = ARGV[5] .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
-  if ARGV[4] == '' then redis.call('SET', KEYS[1], record)
-  else redis.call('SET', KEYS[1], record, 'PX', ARGV[4]) end
+  local record = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. ARGV[6]
+  if minute then redis.call('SET', KEYS[1], record, 'PX', math.ceil(expires - now))
+  else redis.call('SET', KEYS[1], record) end
 end
 return 1`)
 
@@ -133,15 +135,23 @@ export function createRevocationTable(options: {
     const [now, version, written] = [clock(), drawVersion(previous), { ...record, expires }]
     const line = toLine(written)
     const { bucket, bytes, isPacked } = toEntry(written, line)
-    const end = endOf(bucket)
     const keys = [names.record(key), names.head, names.stream, names.bucket(bucket), names.buckets]
-    const parameters = [mode, now, expires, toSpan(expires, now), version, previous ?? '', toPayload(record), line]
-    const filed = [bucket, end === Infinity ? '+inf' : end, now - SLACK, toSpan(end, now, SLACK), isPacked ? bytes : '']
+    const parameters = [
+      mode,
+      now,
+      expires,
+      version,
+      previous ?? '',
+      toPayload(record),
+      line,
+      bucket,
+      isPacked ? bytes : '',
+    ]
     observer.sent(version, line)
     let done = false
     let isThere = false
     try {
-      done = await commands.run(WRITE, keys, [...parameters, ...filed]).then(toDone)
+      done = await commands.run(WRITE, keys, parameters).then(toDone)
       // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
       isThere = done || mode === 'restore'
     } finally {
