@@ -43,7 +43,9 @@ export const JOSE: Subject = { id: 'jose', label: 'Koa + bare jose.jwtVerify', .
 
 /** Everybody else: as documented, and in the fast way that the documentation offers. */
 export const PEERS: readonly Subject[] = [
-  { id: 'headers', label: 'reads both headers, does nothing', ...bare, options: { reads: true } },
+  { id: 'headers', label: 'reads both headers, does nothing', ...bare, options: { floor: 'reads' } },
+  { id: 'least', label: 'two SHA-256, a look-up, a comparison', ...bare, options: { floor: 'least' } },
+  { id: 'least-lmdb', label: 'the same, and one read of LMDB', ...bare, options: { floor: 'leastLmdb' } },
   JOSE,
   { id: 'koa-jwt', label: 'koa-jwt, ES256, PEM', ...jwt },
   { id: 'koa-jwt-fast', label: 'koa-jwt, ES256, KeyObject', ...jwt, options: { fast: true } },

@@ -1,35 +1,25 @@
 // Valid sessions that come again and again, over HTTP: the kit on each store and the peers, each on its own framework.
 
-import {
-  addedOf,
-  keptOf,
-  measureRounds,
-  type Runner,
-  type Sample,
-  type Samples,
-  shareOf,
-  UNDISTURBED,
-} from '../rounds.ts'
+import { addedOf, keptOf, measureRounds, type Sample, shareOf, UNDISTURBED } from '../rounds.ts'
 import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
 import { median, quantile, spread } from '../stats.ts'
 import { BASES, KITS, PEERS, type Subject } from '../subjects.ts'
 
 const DISTURBED = ' That is too little: this machine was busy with other things, and the figures are worth nothing.'
 const SUBJECTS = [...KITS, ...PEERS]
-const AT_ONCE = 5
 // Each time in new processes: one of the same code can be slower than another for as long as it lives.
-const FULL = { sittings: 3, rounds: 3 }
+const FULL = { sittings: 2, rounds: 4 }
 const QUICK = { sittings: 1, rounds: 1 }
 
-/** Measures those that were asked for, a few at a time: servers that only wait take room in the processor's caches too. */
+/** Measures those that were asked for, one at a time: processes that only wait make those slower that work. */
 export async function runRepeated(bench: Bench): Promise<Findings> {
   const { sittings, rounds } = bench.isQuick ? QUICK : FULL
   const wanted = SUBJECTS.filter(({ id }) => bench.wants(`repeated/${id}`))
   const samples = new Map<string, Sample[]>()
   for (let sitting = 1; sitting <= sittings; sitting += 1) {
-    for (const [base, some] of groupsOf(wanted)) {
-      const found = await measureSome(bench, base, some, { rounds, section: `repeated ${sitting} of ${sittings}` })
-      for (const [id, all] of found) samples.set(id, [...(samples.get(id) ?? []), ...all])
+    for (const subject of wanted) {
+      const found = await measureOne(bench, subject, { rounds, section: `repeated ${sitting} of ${sittings}` })
+      if (found.length > 0) samples.set(subject.id, [...(samples.get(subject.id) ?? []), ...found])
     }
   }
   return {
@@ -42,38 +32,31 @@ export async function runRepeated(bench: Bench): Promise<Findings> {
   }
 }
 
-/** A few at a time, and the framework that all of them stand on. */
-function groupsOf(wanted: readonly Subject[]): (readonly [base: Subject, some: readonly Subject[]])[] {
-  return BASES.flatMap((base) => {
-    const its = wanted.filter((one) => one.base === base.id)
-    const count = Math.ceil(its.length / AT_ONCE)
-    return Array.from({ length: count }, (_, i) => [base, its.slice(i * AT_ONCE, (i + 1) * AT_ONCE)] as const)
-  })
-}
-
-/** Each beside the bare framework. */
-async function measureSome(
+/** Beside its bare framework. None where something that it needs is missing. */
+async function measureOne(
   bench: Bench,
-  base: Subject,
-  subjects: readonly Subject[],
+  { id, ...subject }: Subject,
   { rounds, section }: { readonly rounds: number; readonly section: string },
-): Promise<Samples> {
-  bench.progress(`${section}: starting`)
-  const bare = await bench.start(base)
-  const runners: Runner[] = []
+): Promise<readonly Sample[]> {
+  bench.progress(`${section}: starting ${id}`)
+  const framework = BASES.find((one) => one.id === subject.base)
+  const base = framework && (await bench.start(framework))
+  const server = await bench.start({ id, ...subject })
   try {
-    for (const subject of subjects) {
-      const server = await bench.start(subject)
-      if (server !== undefined) runners.push({ id: subject.id, server, base: bare })
-    }
-    return await measureRounds(bench, section, runners, rounds)
+    return server === undefined
+      ? []
+      : ((await measureRounds(bench, section, [{ id, server, base }], rounds)).get(id) ?? [])
   } finally {
-    bare?.close()
-    for (const { server } of runners) server.close()
+    base?.close()
+    server?.close()
   }
 }
 
-function toTable(bases: readonly Subject[], wanted: readonly Subject[], samples: Samples): Table {
+function toTable(
+  bases: readonly Subject[],
+  wanted: readonly Subject[],
+  samples: ReadonlyMap<string, readonly Sample[]>,
+): Table {
   const share = quantile([...samples.values()].flat().map(shareOf), 0.1)
   const rowOf = ({ id, label }: Subject): string[][] => {
     const all = samples.get(id)
@@ -108,7 +91,7 @@ function figuresOf(all: readonly Sample[]): string[] {
   ]
 }
 
-function judgeAll(samples: Samples): Verdict[] {
+function judgeAll(samples: ReadonlyMap<string, readonly Sample[]>): Verdict[] {
   const kit = samples.get('kit-memory')
   const kept = (id: string, least: number, what: string): Verdict[] => {
     const all = samples.get(id)

@@ -1,21 +1,52 @@
-// Koa with nothing, and with a middleware that reads the two headers and does nothing: the floor.
+// Koa with nothing; with a middleware that reads the two headers and does nothing; and with the least that a session of
+// this kind takes once its token is known: the floors.
+
+import { hash, timingSafeEqual } from 'node:crypto'
 
 import Koa from 'koa'
+import { open } from 'lmdb'
 
-import { anonymous, ISSUER, serveKoa, USER } from './shared.mjs'
+import { anonymous, serveKoa, USER } from './shared.mjs'
 
-export async function create({ reads = false }) {
+// As long as those of the kit.
+const TOKEN = 'x'.repeat(610)
+const FINGERPRINT = 'x'.repeat(43)
+const GOOD = { Authorization: `Bearer ${TOKEN}`, Cookie: `__Secure-Fgp=${FINGERPRINT}` }
+
+/** The middleware of each floor. */
+const FLOORS = {
+  reads: () => read,
+  least: () => createLeast(undefined),
+  leastLmdb: createLeast,
+}
+
+export async function create({ floor, path }) {
   const app = new Koa()
-  if (reads) {
-    app.use(function read(ctx, next) {
-      ctx.state.length = ctx.headers.authorization.length + ctx.headers.cookie.length
-      return next()
-    })
-  }
+  if (floor !== undefined) app.use(FLOORS[floor](path))
   app.use((ctx) => {
     ctx.body = { user: USER }
   })
-  // As long as those of the kit.
-  const good = { Authorization: `Bearer ${'x'.repeat(640)}`, Cookie: `__Secure-Fgp=${ISSUER}${'x'.repeat(24)}` }
-  return { server: serveKoa(app), signIn: reads ? async () => ({ good, bad: [] }) : anonymous }
+  return { server: serveKoa(app), signIn: floor === undefined ? anonymous : async () => ({ good: GOOD, bad: [] }) }
+}
+
+function read(ctx, next) {
+  ctx.state.length = ctx.headers.authorization.length + ctx.headers.cookie.length
+  return next()
+}
+
+/** SHA-256 of the token, what is known of it, SHA-256 of the cookie, a comparison; and one read of LMDB, if there is one. */
+function createLeast(path) {
+  const known = new Map([[hash('sha256', TOKEN, 'binary'), Buffer.from(hash('sha256', FINGERPRINT, 'base64url'))]])
+  const place = Buffer.alloc(FINGERPRINT.length)
+  const root = path === undefined ? undefined : open({ path, encoding: 'string' })
+  root?.putSync('version', '1')
+  return function check(ctx, next) {
+    const { authorization, cookie } = ctx.headers
+    const digest = known.get(hash('sha256', authorization.slice(7), 'binary'))
+    place.write(hash('sha256', cookie.slice(cookie.indexOf('=') + 1), 'base64url'), 'latin1')
+    root?.resetReadTxn()
+    if (!timingSafeEqual(place, digest) || (root !== undefined && root.get('version') !== '1')) ctx.throw(401)
+    ctx.state.auth = digest
+    return next()
+  }
 }
