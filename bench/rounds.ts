@@ -37,7 +37,7 @@ export type Samples = ReadonlyMap<string, readonly Sample[]>
 
 const CONNECTIONS = 32
 // A window is in milliseconds. The compiler needs requests rather than time, and a slow server needs an end to it.
-const FULL = { window: 700, tries: 3, warmUp: { requests: 30_000, windows: 8 } }
+const FULL = { window: 700, tries: 3, warmUp: { requests: 30_000, windows: 12 } }
 const QUICK = { window: 100, tries: 1, warmUp: { requests: 1, windows: 1 } }
 
 /** The share of their core that both servers of a pair have to have had. */

@@ -2,13 +2,19 @@
 
 import { type Auth, toAuth, toRevocable, toSubject } from './auth.ts'
 import { isSessionError, SessionError } from './errors.ts'
-import { type Digest, FINGERPRINT_FORMATS, type FingerprintFormat, matchesFingerprint, readDigest } from './fingerprint.ts'
+import {
+  type Digest,
+  FINGERPRINT_FORMATS,
+  type FingerprintFormat,
+  matchesFingerprint,
+  readDigest,
+} from './fingerprint.ts'
 import type { Key } from './keys/key.ts'
 import type { KeySource } from './keys/key-set.ts'
 import { proceed } from './proceed.ts'
 import type { RevocableToken, RevocationList } from './revocation.ts'
 import type { Clock } from './time.ts'
-import { assertClaims, type ClaimRules, findTimeFault, type TokenTimes } from './token/claims.ts'
+import { assertClaims, type ClaimRules, findTimeFault, type Validity } from './token/claims.ts'
 import type { Decrypt } from './token/encrypt.ts'
 import type { JsonObject } from './token/json.ts'
 import { parseToken } from './token/parse.ts'
@@ -68,7 +74,7 @@ export interface TokenVerifierOptions extends RequestRules {
  */
 export interface GenuineToken {
   readonly auth: Auth
-  readonly times: TokenTimes
+  readonly validity: Validity
   readonly revocable: RevocableToken
   /** Of its fingerprint; undefined where it names none. */
   readonly digest: Digest | undefined
@@ -94,7 +100,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     if (key === undefined) throw new SessionError('ERR_TOKEN_KEY')
     await verifySignature(parsed, key)
     const genuine = toGenuine(parsed.payload, key.kid, options)
-    known.set(token, { genuine, key }, (genuine.times.exp + clockTolerance) * 1000)
+    known.set(token, { genuine, key }, (genuine.validity.exp + clockTolerance) * 1000)
     return genuine
   }
 
@@ -149,7 +155,7 @@ export function toGenuine(payload: JsonObject, kid: string, rules: RequestRules)
   const digest = readBinding(payload, rules)
   const auth = toAuth(claims, kid)
   const { exp, iat, nbf } = claims
-  return { auth, times: { exp, iat, nbf }, revocable: toRevocable(auth), digest }
+  return { auth, validity: { exp, iat, nbf }, revocable: toRevocable(auth), digest }
 }
 
 /**
@@ -175,7 +181,7 @@ export function readBinding(
  */
 export function assertAdmitted(genuine: GenuineToken, fingerprints: readonly string[], rules: RequestRules): void {
   const fault =
-    findTimeFault(genuine.times, rules, rules.clock()) ??
+    findTimeFault(genuine.validity, rules, rules.clock()) ??
     (rules.revocations.has(genuine.revocable) ? 'ERR_TOKEN_REVOKED' : undefined) ??
     findFingerprintFault(genuine, fingerprints, rules)
   if (fault !== undefined) throw new SessionError(fault, { subject: toSubject(genuine.auth) })

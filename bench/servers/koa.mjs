@@ -6,12 +6,16 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import Koa from 'koa'
 import { open } from 'lmdb'
 
-import { anonymous, serveKoa, USER } from './shared.mjs'
+import { anonymous, breakToken, serveKoa, USER } from './shared.mjs'
 
 // As long as those of the kit.
-const TOKEN = 'x'.repeat(610)
+const TOKEN = 'x'.repeat(624)
 const FINGERPRINT = 'x'.repeat(43)
 const GOOD = { Authorization: `Bearer ${TOKEN}`, Cookie: `__Secure-Fgp=${FINGERPRINT}` }
+const BAD = [
+  { ...GOOD, Authorization: breakToken(GOOD.Authorization) },
+  { ...GOOD, Cookie: breakToken(GOOD.Cookie) },
+]
 
 /** The middleware of each floor. */
 const FLOORS = {
@@ -26,7 +30,8 @@ export async function create({ floor, path }) {
   app.use((ctx) => {
     ctx.body = { user: USER }
   })
-  return { server: serveKoa(app), signIn: floor === undefined ? anonymous : async () => ({ good: GOOD, bad: [] }) }
+  const bad = floor === 'reads' ? [] : BAD
+  return { server: serveKoa(app), signIn: floor === undefined ? anonymous : async () => ({ good: GOOD, bad }) }
 }
 
 function read(ctx, next) {
@@ -45,7 +50,8 @@ function createLeast(path) {
     const digest = known.get(hash('sha256', authorization.slice(7), 'binary'))
     place.write(hash('sha256', cookie.slice(cookie.indexOf('=') + 1), 'base64url'), 'latin1')
     root?.resetReadTxn()
-    if (!timingSafeEqual(place, digest) || (root !== undefined && root.get('version') !== '1')) ctx.throw(401)
+    const isKnown = digest !== undefined && timingSafeEqual(place, digest)
+    if (!isKnown || (root !== undefined && root.get('version') !== '1')) ctx.throw(401)
     ctx.state.auth = digest
     return next()
   }

@@ -95,7 +95,10 @@ export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: Omi
   throw new SessionError('ERR_TRANSPORT_INSECURE')
 }
 
-/** What `ctx.secure` says, which takes the header apart each time: most proxies send one word. */
+/**
+ * What Koa's own `ctx.secure` says. It takes the header apart each time, while most proxies send one word, so that word is
+ * looked at first: an application that redefines `ctx.secure` can say no more that it does not believe it.
+ */
 function isSecure(ctx: Context): boolean {
   return (ctx.app.proxy && ctx.req.headers['x-forwarded-proto'] === 'https') || ctx.secure
 }

@@ -70,7 +70,7 @@ export async function createIntrospector<Claims extends object = Record<string, 
     const answer = await ask(token)
     try {
       const genuine = readAnswer(answer, own)
-      active.set(token, genuine, Math.min(genuine.times.exp * 1000, steadyClock() + cache.active * 1000))
+      active.set(token, genuine, Math.min(genuine.validity.exp * 1000, steadyClock() + cache.active * 1000))
       return genuine
     } catch (error) {
       if (isSessionError(error)) inactive.set(token, error.code, steadyClock() + cache.inactive * 1000)

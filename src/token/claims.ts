@@ -31,7 +31,7 @@ export interface TokenClaims {
 }
 
 /** When a token is good. */
-export interface TokenTimes extends Pick<TokenClaims, 'exp' | 'iat'> {
+export interface Validity extends Pick<TokenClaims, 'exp' | 'iat'> {
   readonly nbf?: Seconds | undefined
 }
 
@@ -142,7 +142,7 @@ function assertPlausible(claims: TokenClaims, rules: ClaimRules): void {
  * `iat` and `nbf` may be as far ahead as the clocks of two machines differ.
  */
 export function findTimeFault(
-  { exp, iat, nbf = 0 }: TokenTimes,
+  { exp, iat, nbf = 0 }: Validity,
   rules: Pick<ClaimRules, 'clockTolerance'>,
   now: Milliseconds,
 ): 'ERR_TOKEN_EXPIRED' | 'ERR_TOKEN_NOT_YET_VALID' | undefined {

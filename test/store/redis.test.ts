@@ -62,4 +62,24 @@ if (hasRedis()) {
       t.notRegex(inspect(error, { depth: 9, showHidden: true }), /secret-key/)
     }
   })
+
+  test('a record that expires at no time is refused, and nothing of it is written', async (t) => {
+    const { client, close } = await connect('node-redis', server.port)
+    t.teardown(close)
+    const store = redisStore({ client, prefix: 'nan:' })
+    await t.throwsAsync(store.set('revocation', { key: 'sid one', value: null, expires: NaN }), { message: /expires/ })
+    await t.throwsAsync(store.set('session', { key: 'one', value: null, expires: NaN }))
+    t.deepEqual(await server.command('KEYS', 'nan:*'), [])
+  })
+
+  test('a client may answer at once, and throw at once', async (t) => {
+    const { client, close } = await connect('node-redis', server.port)
+    t.teardown(close)
+    const like = (sendCommand: () => unknown): typeof client => Object.assign(Object.create(client), { sendCommand })
+    t.is(await redisStore({ client: like(() => null) }).get('session', 'one'), undefined)
+    const thrower = like(() => {
+      throw new Error('not now')
+    })
+    await t.throwsAsync(redisStore({ client: thrower }).get('session', 'one'), { message: 'Redis: not now' })
+  })
 }

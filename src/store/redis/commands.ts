@@ -125,10 +125,10 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
   }
 }
 
-/** A client may throw at once. */
+/** A client may throw at once, or answer what is no promise. */
 function begin<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return work()
+    return Promise.resolve(work())
   } catch (thrown) {
     return Promise.reject(thrown)
   }

@@ -131,6 +131,7 @@ export function createRevocationTable(options: {
     previous?: number,
   ): Promise<boolean> {
     const { key } = record
+    if (Number.isNaN(record.expires)) throw new TypeError('expires: expected a number, got NaN')
     const expires = Math.min(NEVER, Math.ceil(record.expires))
     const [now, version, written] = [clock(), drawVersion(previous), { ...record, expires }]
     const line = toLine(written)
