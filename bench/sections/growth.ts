@@ -76,19 +76,14 @@ interface Measured {
   readonly cost: Cost
 }
 
-// Beside those that they are measured by.
-const AT_ONCE = 4
-
 const isOnDisk = ({ id }: Step): boolean => id.includes('lmdb')
 
-/** Measures what was asked for, a few at a time. */
+/** Measures what was asked for, one at a time: processes that only wait make those slower that work. */
 export async function runGrowth(bench: Bench): Promise<Findings> {
   const steps = (bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))
   const found = new Map<string, Measured>()
-  for (let i = 0; i < steps.length; i += AT_ONCE) {
-    const some = steps.slice(i, i + AT_ONCE)
-    const bases = [ONE, ...(some.some(isOnDisk) ? [ONE_LMDB] : [])]
-    for (const one of await measureSome(bench, [...bases, ...some])) {
+  for (const step of steps) {
+    for (const one of await measureBoth(bench, isOnDisk(step) ? ONE_LMDB : ONE, step)) {
       if (!found.has(one.step.id)) found.set(one.step.id, one)
     }
   }
@@ -96,14 +91,15 @@ export async function runGrowth(bench: Bench): Promise<Findings> {
   return { tables: [toTable(all)], verdicts: all.flatMap(judgeStep) }
 }
 
-async function measureSome(bench: Bench, steps: readonly Step[]): Promise<Measured[]> {
+/** The step beside what it is measured by. */
+async function measureBoth(bench: Bench, ...steps: readonly [base: Step, step: Step]): Promise<Measured[]> {
   const runners: (Runner & { readonly step: Step })[] = []
   try {
     bench.progress('growth: starting, which takes a while')
     for (const step of steps) {
       const server = await bench.start({ ...step, base: 'koa', file: 'servers/kit.mjs' } satisfies Subject)
       if (server === undefined) continue
-      const base = runners.find(({ id }) => id === (isOnDisk(step) ? ONE_LMDB : ONE).id)?.server
+      const base = runners[0]?.server
       const requests = createMint(bench.jwk, server.good).good(step.tokens)
       runners.push({ id: step.id, step, server, requests, base })
     }
