@@ -1,6 +1,6 @@
 // Valid sessions that come again and again, over HTTP: the kit on each store and the peers, each on its own framework.
 
-import { addedOf, keptOf, measureRounds, type Sample, shareOf, UNDISTURBED } from '../rounds.ts'
+import { addedOf, keptOf, measureRounds, type Sample, type Samples, shareOf, UNDISTURBED } from '../rounds.ts'
 import { type Bench, type Findings, judge, type Table, type Verdict } from '../section.ts'
 import { median, quantile, spread } from '../stats.ts'
 import { BASES, KITS, PEERS, type Subject } from '../subjects.ts'
@@ -52,11 +52,7 @@ async function measureOne(
   }
 }
 
-function toTable(
-  bases: readonly Subject[],
-  wanted: readonly Subject[],
-  samples: ReadonlyMap<string, readonly Sample[]>,
-): Table {
+function toTable(bases: readonly Subject[], wanted: readonly Subject[], samples: Samples): Table {
   const share = quantile([...samples.values()].flat().map(shareOf), 0.1)
   const rowOf = ({ id, label }: Subject): string[][] => {
     const all = samples.get(id)
@@ -91,7 +87,7 @@ function figuresOf(all: readonly Sample[]): string[] {
   ]
 }
 
-function judgeAll(samples: ReadonlyMap<string, readonly Sample[]>): Verdict[] {
+function judgeAll(samples: Samples): Verdict[] {
   const kit = samples.get('kit-memory')
   const kept = (id: string, least: number, what: string): Verdict[] => {
     const all = samples.get(id)

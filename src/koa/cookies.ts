@@ -91,14 +91,6 @@ export type FingerprintCookie = Pick<CookieSettings, 'name' | 'secure' | 'isLoca
  */
 export function assertTransport(ctx: Context, { secure, isLocal, tlsProxy }: Omit<FingerprintCookie, 'name'>): void {
   // A browser takes Secure cookies from http://localhost, and without Secure the issuer is on localhost anyway.
-  if (!secure || isLocal || tlsProxy || isSecure(ctx)) return
+  if (!secure || isLocal || tlsProxy || ctx.secure) return
   throw new SessionError('ERR_TRANSPORT_INSECURE')
-}
-
-/**
- * What Koa's own `ctx.secure` says. It takes the header apart each time, while most proxies send one word, so that word is
- * looked at first: an application that redefines `ctx.secure` can say no more that it does not believe it.
- */
-function isSecure(ctx: Context): boolean {
-  return (ctx.app.proxy && ctx.req.headers['x-forwarded-proto'] === 'https') || ctx.secure
 }

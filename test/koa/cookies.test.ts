@@ -653,6 +653,14 @@ test('CK-19 X-Forwarded-Proto is believed only where the operator trusts the pro
   t.deepEqual(codesOf(wary.seen), ['ERR_TRANSPORT_INSECURE'])
 })
 
+test('CK-19 an application that believes fewer proxies than Koa is believed', async (t) => {
+  const app = await openTestApp(t, {
+    before: (koa) => void Object.defineProperty(koa.request, 'secure', { get: () => false }),
+  })
+  t.is((await loginOver(app, 'https')).status, 500)
+  t.deepEqual(codesOf(app.seen), ['ERR_TRANSPORT_INSECURE'])
+})
+
 test('CK-20 the fingerprint is read from the cookie and from nowhere else', async (t) => {
   const app = await openTestApp(t)
   const { token, fingerprint, cookie } = await app.login()
