@@ -123,20 +123,20 @@ export async function createRevocationList(options: {
     for (const listener of listeners) listener(kind as 'sid', own)
   }
 
-  function toRecord(target: RevocationTarget): NewRecord & { readonly cutoff: Milliseconds } {
+  function toRecord(target: RevocationTarget): { readonly record: NewRecord; readonly cutoff: Milliseconds } {
     if (!Number.isFinite(clock())) throw new SessionError('ERR_UNEXPECTED', { detail: 'the clock' })
     entries.purge()
     // From the latest time there was: a token that was issued before the clock went back must not outlive this.
     const expires = entries.latest + retention * 1000
-    const record = (key: string) => ({ key, value: null, expires, cutoff: 0 })
-    if ('jti' in target) return record(prefixes.jti + target.jti)
-    if ('sid' in target) return record(prefixes.sid + target.sid)
+    const of = (key: string, until = expires, cutoff = 0) => ({ record: { key, value: null, expires: until }, cutoff })
+    if ('jti' in target) return of(prefixes.jti + target.jti)
+    if ('sid' in target) return of(prefixes.sid + target.sid)
     // Whoever holds a leaked key can sign a fresh token at any time, so this one stays.
-    if ('kid' in target) return { ...record(prefixes.kid + target.kid), expires: NEVER }
+    if ('kid' in target) return of(prefixes.kid + target.kid, NEVER)
     const { sub, before } = target
     // Without a time it is later than every cut-off before, and so than every token that was issued past one.
     const cutoff = before === undefined ? Math.max(clock(), cutoffOf(sub) + 1) : Number(before)
-    return { ...record(`${prefixes.sub}${sub}@${cutoff}`), cutoff }
+    return of(`${prefixes.sub}${sub}@${cutoff}`, expires, cutoff)
   }
 
   function cutoffOf(sub: string): Milliseconds {
@@ -207,7 +207,7 @@ export async function createRevocationList(options: {
       return cutoffOf(sub)
     },
     async consume(jti) {
-      const { cutoff: _, ...record } = toRecord({ jti })
+      const { record } = toRecord({ jti })
       load(record)
       try {
         return await store.add('revocation', record)
@@ -220,7 +220,7 @@ export async function createRevocationList(options: {
       return () => listeners.delete(listener)
     },
     async add(target) {
-      const { cutoff, ...record } = toRecord(target)
+      const { record, cutoff } = toRecord(target)
       load(record)
       try {
         await store.set('revocation', record)

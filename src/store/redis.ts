@@ -65,17 +65,18 @@ export function redisStore(options: RedisStoreOptions): Store {
   const watches = new Set<Watch>()
   const own: OwnWrites = new Map()
   const observer = {
-    sent(version: number, line: string): void {
+    sent(version: string, line: string): void {
       // Nobody compares them with what comes back.
       if (watches.size === 0) return
-      own.set(String(version), { line, isAcknowledged: false })
-      const [oldest] = own.keys()
-      if (own.size > MAX_OWN && oldest !== undefined) own.delete(oldest)
+      own.set(version, { line, isAcknowledged: false })
+      if (own.size <= MAX_OWN) return
+      const [oldest = ''] = own.keys()
+      own.delete(oldest)
     },
-    answered(version: number, isWritten: boolean): void {
-      const write = own.get(String(version))
+    answered(version: string, isWritten: boolean): void {
+      const write = own.get(version)
       if (write !== undefined) write.isAcknowledged = true
-      if (!isWritten) own.delete(String(version))
+      if (!isWritten) own.delete(version)
     },
   }
   const shared = { commands, clock, prefix, keyPrefix: connection.keyPrefix }

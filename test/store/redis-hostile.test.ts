@@ -39,25 +39,25 @@ run('I-08 RV-19 what is no entry of the stream is ignored and reported, and the 
   const [writer, watcher] = [await openProcess(t, server.port), await openProcess(t, server.port)]
   await writer.revoke('first')
   await watcher.hears('first')
-  const forge = async (line: string, fields?: readonly string[]): Promise<unknown> => {
-    const [version = '0'] = String(await server.command('GET', HEAD)).split(' ')
-    return server.command('XADD', STREAM, '*', ...(fields ?? ['p', version, 'v', '12345', 'l', line]))
-  }
-  const shapes = {
-    'an unknown type': ['type', 'unrevoke', 'sid', 'first'],
-    'other fields': ['v', '1', 'p', '0', 'l', `${Date.now() + HOUR}\tsid foreign`],
-    'one more field': ['p', '0', 'v', '1', 'l', `${Date.now() + HOUR}\tsid foreign`, 'x', 'y'],
-    'a version that is none': ['p', '0', 'v', '{}', 'l', `${Date.now() + HOUR}\tsid foreign`],
-    'another history': ['p', '424242', 'v', '424243', 'l', `${Date.now() + HOUR}\tsid foreign`],
+  const line = `${Date.now() + HOUR}\tsid foreign`
+  // With the right history, where nothing else is said.
+  const shapes: Readonly<Record<string, (version: string) => readonly string[]>> = {
+    ...Object.fromEntries(
+      Object.entries(LINES).map(([name, text]) => [name, (version) => ['w', `${version} 12345 ${text}`]]),
+    ),
+    'an unknown type': () => ['type', 'unrevoke', 'sid', 'first'],
+    'another field': (version) => ['x', `${version} 1 ${line}`],
+    'one more field': (version) => ['w', `${version} 1 ${line}`, 'x', 'y'],
+    'a version that is none': (version) => ['w', `${version} {} ${line}`],
+    'a version that is too long': (version) => ['w', `${version} ${'1'.repeat(17)} ${line}`],
+    'no version before': () => ['w', `1 ${line}`],
+    'another history': () => ['w', `424242 424243 ${line}`],
   }
   let round = 0
-  for (const [name, line, fields] of [
-    ...Object.entries(LINES).map(([title, text]) => [title, text, undefined] as const),
-    ...Object.entries(shapes).map(([title, parts]) => [title, '', parts] as const),
-  ]) {
+  for (const [name, toFields] of Object.entries(shapes)) {
     if (name === 'an expiry in the past') continue
     round += 1
-    await forge(line, fields)
+    await server.command('XADD', STREAM, '*', ...toFields(String(await server.command('GET', HEAD))))
     await writer.revoke(`after ${round}`)
     await watcher.hears(`after ${round}`)
     t.false(watcher.told.has('sid foreign'), name)
@@ -185,7 +185,7 @@ for (const [form, keyOf] of FORMS) {
       `${Date.now() + 1}\t${victim}`,
       `${Date.now() + HOUR}\t${victim}\t{"v":false}`,
     ]) {
-      await server.command('XADD', STREAM, '*', 'p', version, 'v', '777', 'l', line)
+      await server.command('XADD', STREAM, '*', 'w', `${version} 777 ${line}`)
     }
     for (const key of (await server.command('KEYS', 'holdfast:*')) as string[]) await server.command('DEL', key)
     await writer.revoke('mark')

@@ -4,6 +4,7 @@
 
 import type { Clock, Milliseconds } from '../../time.ts'
 import { NEVER, type NewRecord } from '../store.ts'
+import { createBatch } from './batch.ts'
 import { type Commands, createScript } from './commands.ts'
 import { toEntry } from './packed.ts'
 import { LUA_LIVE } from './sessions.ts'
@@ -15,45 +16,59 @@ const STREAM_LENGTH = 50_000
 // Buckets outlive what is in them, for processes whose clocks differ.
 const SLACK: Milliseconds = 600_000
 
-// ARGV: mode, now, expires, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its
-// end. The record is written last: an error before leaves the revocation told and not acknowledged, never the other way
-// round. `set` does not shorten: a command that a client kept while it had no connection may come late. The bucket is
-// filed each time, since somebody else may have made it.
+// KEYS: head, stream, buckets, then for each write its record and its bucket. ARGV: now, then for each write its mode,
+// expiry, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its end. Answers for
+// each whether it was done, or what went wrong with it. The record is written last: an error before leaves the revocation
+// told and not acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had
+// no connection may come late. The bucket is filed each time, since somebody else may have made it; where the end of its
+// last entry was cut off or written by others, the place is filled up and the entry follows once more.
 const WRITE = createScript(`${LUA_LIVE}
-local mode, now, expires = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local raw = redis.call('GET', KEYS[1])
-local version, till = live(raw, ARGV[2])
-if mode == 'add' and version then return 0 end
-if mode == 'swap' and version ~= ARGV[5] then return 0 end
-local hasBucket = version and redis.call('EXISTS', KEYS[4]) == 1
-if mode == 'restore' and version and tonumber(till) >= expires and hasBucket then return 0 end
-if expires <= now then
-  redis.call('DEL', KEYS[1])
+local time, now = ARGV[1], tonumber(ARGV[1])
+local function write(key, bucket, mode, till, version, previous, payload, line, name, entry)
+  local expires = tonumber(till)
+  local raw = redis.call('GET', key)
+  local known, knownTill = live(raw, time)
+  if mode == 'add' and known then return 0 end
+  if mode == 'swap' and known ~= previous then return 0 end
+  local hasBucket = known and redis.call('EXISTS', bucket) == 1
+  if mode == 'restore' and known and tonumber(knownTill) >= expires and hasBucket then return 0 end
+  if expires <= now then
+    redis.call('DEL', key)
+    return 1
+  end
+  local isEndless = expires >= ${NEVER}
+  local isTold = known and hasBucket and raw == known .. ' ' .. till .. ' ' .. payload
+  if not isTold then
+    local ends = (math.floor(expires / ${BUCKET}) + 1) * ${BUCKET}
+    redis.call('ZADD', KEYS[3], isEndless and '+inf' or ends, name)
+    local isPacked = entry ~= ''
+    if not isPacked then entry = line .. '\\n' end
+    local length = redis.call('APPEND', bucket, entry)
+    if length == #entry then
+      redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ${SLACK})
+      if not isEndless then redis.call('PEXPIRE', bucket, math.ceil(ends - now + ${SLACK})) end
+    elseif isPacked and length % #entry ~= 0 then
+      redis.call('APPEND', bucket, string.rep('\\0', -length % #entry) .. entry)
+    end
+    local last = redis.call('SET', KEYS[1], version, 'GET') or '0'
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'w', last .. ' ' .. version .. ' ' .. line)
+  end
+  if known and mode ~= 'swap' and tonumber(knownTill) > expires then
+    redis.call('SET', key, version .. ' ' .. knownTill .. ' ' .. payload, 'KEEPTTL')
+  else
+    local record = version .. ' ' .. till .. ' ' .. payload
+    if isEndless then redis.call('SET', key, record)
+    else redis.call('SET', key, record, 'PX', math.ceil(expires - now)) end
+  end
   return 1
 end
-local minute = tonumber(string.match(ARGV[8], '^%d+'))
-local isTold = version and hasBucket and raw == version .. ' ' .. ARGV[3] .. ' ' .. ARGV[6]
-if not isTold then
-  local ends = minute and (minute + 1) * ${BUCKET}
-  redis.call('ZADD', KEYS[5], ends or '+inf', ARGV[8])
-  local entry = ARGV[9]
-  if entry == '' then entry = ARGV[7] .. '\\n'
-  else entry = string.rep('\\0', -redis.call('STRLEN', KEYS[4]) % #entry) .. entry end
-  if redis.call('APPEND', KEYS[4], entry) == #entry then
-    redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - ${SLACK})
-    if ends then redis.call('PEXPIRE', KEYS[4], math.ceil(ends - now + ${SLACK})) end
-  end
-  local last = redis.call('SET', KEYS[2], ARGV[4], 'GET') or '0'
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'p', last, 'v', ARGV[4], 'l', ARGV[7])
+local answers = {}
+for i = 1, (#KEYS - 3) / 2 do
+  local first = 8 * i - 6
+  local isDone, answer = pcall(write, KEYS[2 * i + 2], KEYS[2 * i + 3], unpack(ARGV, first, first + 7))
+  answers[i] = isDone and answer or type(answer) == 'table' and answer.err or answer
 end
-if version and mode ~= 'swap' and tonumber(till) > expires then
-  redis.call('SET', KEYS[1], ARGV[4] .. ' ' .. till .. ' ' .. ARGV[6], 'KEEPTTL')
-else
-  local record = ARGV[4] .. ' ' .. ARGV[3] .. ' ' .. ARGV[6]
-  if minute then redis.call('SET', KEYS[1], record, 'PX', math.ceil(expires - now))
-  else redis.call('SET', KEYS[1], record) end
-end
-return 1`)
+return answers`)
 
 // ARGV: now, what the names of buckets begin with, the length of a bucket's time, NEVER, the key in a line, the payload
 // that a line leaves out, and for what could be packed the end of its bucket's name and its entry. Also blanks what the
@@ -103,8 +118,8 @@ export function createNames(prefix: string): Names {
 
 /** Hears of each write before it is sent, and what was answered. */
 export interface WriteObserver {
-  sent(version: number, line: string): void
-  answered(version: number, isWritten: boolean): void
+  sent(version: string, line: string): void
+  answered(version: string, isWritten: boolean): void
 }
 
 /** The table, and what its followers need. */
@@ -112,6 +127,15 @@ export interface RevocationTable extends Table {
   /** Writes unless the list has it, or has it for longer. */
   restore(record: NewRecord): Promise<void>
 }
+
+/** One write as the script has it. */
+interface Write {
+  readonly keys: readonly [record: string, bucket: string]
+  readonly parameters: readonly (string | number | Buffer)[]
+}
+
+// The server does nothing else meanwhile.
+const MOST_AT_ONCE = 50
 
 /** Makes the table. */
 export function createRevocationTable(options: {
@@ -124,35 +148,37 @@ export function createRevocationTable(options: {
   const { commands, clock, prefix, keyPrefix, observer } = options
   const names = createNames(prefix)
   const reader = createReader({ commands, clock, keyPrefix, nameOf: names.record })
+  const ask = createBatch(sendAll, MOST_AT_ONCE)
+
+  async function sendAll(writes: readonly Write[]): Promise<readonly unknown[]> {
+    const keys = [names.head, names.stream, names.buckets]
+    const parameters: (string | number | Buffer)[] = [clock()]
+    for (const write of writes) {
+      keys.push(...write.keys)
+      parameters.push(...write.parameters)
+    }
+    const reply = await commands.run(WRITE, keys, parameters)
+    return Array.isArray(reply) ? (reply as unknown[]) : []
+  }
 
   async function write(
     mode: 'set' | 'add' | 'swap' | 'restore',
     record: NewRecord,
     previous?: number,
   ): Promise<boolean> {
-    const { key } = record
     if (Number.isNaN(record.expires)) throw new TypeError('expires: expected a number, got NaN')
     const expires = Math.min(NEVER, Math.ceil(record.expires))
-    const [now, version, written] = [clock(), drawVersion(previous), { ...record, expires }]
+    const version = String(drawVersion(previous))
+    const written = expires === record.expires ? record : { ...record, expires }
     const line = toLine(written)
     const { bucket, bytes, isPacked } = toEntry(written, line)
-    const keys = [names.record(key), names.head, names.stream, names.bucket(bucket), names.buckets]
-    const parameters = [
-      mode,
-      now,
-      expires,
-      version,
-      previous ?? '',
-      toPayload(record),
-      line,
-      bucket,
-      isPacked ? bytes : '',
-    ]
+    const payload = toPayload(record)
+    const parameters = [mode, expires, version, previous ?? '', payload, line, bucket, isPacked ? bytes : '']
     observer.sent(version, line)
     let done = false
     let isThere = false
     try {
-      done = await commands.run(WRITE, keys, parameters).then(toDone)
+      done = toDone(await ask({ keys: [names.record(record.key), names.bucket(bucket)], parameters }))
       // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
       isThere = done || mode === 'restore'
     } finally {

@@ -107,9 +107,11 @@ function toEntries(reply: unknown): { entries: (Entry & { readonly id: string })
   return { entries, size }
 }
 
-function toEntry([p, before = '', v, version = '', l, line = '', ...more]: readonly string[]): Entry {
-  const isEntry = p === 'p' && v === 'v' && l === 'l' && more.length === 0 && line.length <= MAX_LINE
-  return isEntry && VERSION.test(before) && VERSION.test(version) ? { before, version, line } : {}
+function toEntry([name, write = '', ...more]: readonly string[]): Entry {
+  const isEntry = name === 'w' && more.length === 0 && write.length <= MAX_WRITE
+  const [, before, version, line] = (isEntry && WRITE.exec(write)) || []
+  return before === undefined || version === undefined || line === undefined ? {} : { before, version, line }
 }
 
-const VERSION = /^\d{1,16}$/
+const WRITE = /^(\d{1,16}) (\d{1,16}) ([^]*)$/
+const MAX_WRITE = MAX_LINE + 2 * 17
