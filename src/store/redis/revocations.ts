@@ -153,9 +153,9 @@ export function createRevocationTable(options: {
   async function sendAll(writes: readonly Write[]): Promise<readonly unknown[]> {
     const keys = [names.head, names.stream, names.buckets]
     const parameters: (string | number | Buffer)[] = [clock()]
-    for (const write of writes) {
-      keys.push(...write.keys)
-      parameters.push(...write.parameters)
+    for (const one of writes) {
+      keys.push(...one.keys)
+      parameters.push(...one.parameters)
     }
     const reply = await commands.run(WRITE, keys, parameters)
     return Array.isArray(reply) ? (reply as unknown[]) : []
