@@ -1,6 +1,7 @@
 // Revocations that are made in one go are sent in one go, and each has an answer of its own.
 
 import test from 'ava'
+import type { Redis } from 'ioredis'
 
 import { hasRedis, openRedis } from '../helpers/redis.ts'
 import { drawn, keysOf, openProcess, toRecord } from '../helpers/redis-process.ts'
@@ -44,6 +45,36 @@ run('RV-17 of revocations in one go, one that Redis does not take rejects alone'
   t.true(bad?.status === 'rejected' && (bad.reason as Error).message.startsWith('Redis: WRONGTYPE'))
   await watcher.hears('before', drawn('after'))
   t.false(watcher.told.has('bad'))
+})
+
+run('what no write of one go gets past is an error to the client too, which may act on it', async (t) => {
+  const server = await openRedis(t)
+  const answers: string[] = []
+  const { revoke } = await openProcess(t, server.port, {
+    kind: 'ioredis',
+    wrap(client) {
+      const redis = client as Redis // the kind says so
+      return {
+        duplicate: () => redis.duplicate(),
+        on: redis.on.bind(redis),
+        callBuffer: redis.callBuffer.bind(redis),
+        async call(name: string, ...parameters: string[]) {
+          try {
+            return await redis.call(name, ...parameters)
+          } catch (thrown) {
+            if (parameters.includes('set')) answers.push(String(thrown))
+            throw thrown
+          }
+        },
+      } as typeof client
+    },
+  })
+  await revoke('first')
+  await server.command('REPLICAOF', '127.0.0.1', '1')
+  for (const one of await Promise.allSettled(['a', drawn('b')].map(revoke))) {
+    t.true(one.status === 'rejected' && (one.reason as Error).message.includes('READONLY'))
+  }
+  t.true(answers.some((message) => message.includes('READONLY')))
 })
 
 run('of two in one go that want to be the first, one is', async (t) => {

@@ -50,6 +50,7 @@ run('I-08 RV-19 what is no entry of the stream is ignored and reported, and the 
     'one more field': (version) => ['w', `${version} 1 ${line}`, 'x', 'y'],
     'a version that is none': (version) => ['w', `${version} {} ${line}`],
     'a version that is too long': (version) => ['w', `${version} ${'1'.repeat(17)} ${line}`],
+    'a control character': (version) => ['w', `${version} 1 ${line}\u0001`],
     'no version before': () => ['w', `1 ${line}`],
     'another history': () => ['w', `424242 424243 ${line}`],
   }
@@ -60,7 +61,10 @@ run('I-08 RV-19 what is no entry of the stream is ignored and reported, and the 
     await server.command('XADD', STREAM, '*', ...toFields(String(await server.command('GET', HEAD))))
     await writer.revoke(`after ${round}`)
     await watcher.hears(`after ${round}`)
-    t.false(watcher.told.has('sid foreign'), name)
+    t.false(
+      [...watcher.told.keys()].some((key) => key.startsWith('sid foreign')),
+      name,
+    )
   }
   t.true(watcher.problems.some((message) => /ignored in the stream/.test(message)))
   t.true(watcher.problems.length < 6, 'the report does not grow with what is reported')

@@ -1,8 +1,5 @@
 // What is asked in one go is sent in one go: many writes cost little more than one, and wait for nothing.
 
-/** Adds one more question to those that are sent together. */
-export type Ask<Question, Answer> = (question: Question) => Promise<Answer>
-
 /**
  * Makes a batch that is sent once the work that asks is done, or once it is full.
  *
@@ -12,7 +9,7 @@ export type Ask<Question, Answer> = (question: Question) => Promise<Answer>
 export function createBatch<Question, Answer>(
   send: (questions: readonly Question[]) => Promise<readonly Answer[]>,
   most: number,
-): Ask<Question, Answer> {
+): (question: Question) => Promise<Answer> {
   let waiting: Waiting<Question, Answer>[] = []
 
   function flush(): void {

@@ -18,8 +18,9 @@ const SLACK: Milliseconds = 600_000
 
 // KEYS: head, stream, buckets, then for each write its record and its bucket. ARGV: now, then for each write its mode,
 // expiry, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its end. Answers for
-// each whether it was done, or what went wrong with it. The record is written last: an error before leaves the revocation
-// told and not acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had
+// each whether it was done, or what went wrong with it; an error if it went wrong with all of them, since that may be the
+// server's state (READONLY, OOM), which its client acts on. The record is written last: an error before leaves the
+// revocation told and not acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had
 // no connection may come late. The bucket is filed each time, since somebody else may have made it; where the end of its
 // last entry was cut off or written by others, the place is filled up and the entry follows once more.
 const WRITE = createScript(`${LUA_LIVE}
@@ -62,12 +63,18 @@ local function write(key, bucket, mode, till, version, previous, payload, line, 
   end
   return 1
 end
-local answers = {}
+local answers, failure, isAnyDone = {}, false, false
 for i = 1, (#KEYS - 3) / 2 do
   local first = 8 * i - 6
   local isDone, answer = pcall(write, KEYS[2 * i + 2], KEYS[2 * i + 3], unpack(ARGV, first, first + 7))
-  answers[i] = isDone and answer or type(answer) == 'table' and answer.err or answer
+  if isDone then isAnyDone = true
+  else
+    failure = type(answer) == 'table' and answer or {err = answer}
+    answer = failure.err
+  end
+  answers[i] = answer
 end
+if failure and not isAnyDone then return failure end
 return answers`)
 
 // ARGV: now, what the names of buckets begin with, the length of a bucket's time, NEVER, the key in a line, the payload

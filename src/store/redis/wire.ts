@@ -86,7 +86,7 @@ export function toLine(record: NewRecord): string {
 
 /** Reads a line; undefined for what is none. */
 export function parseLine(line: string): NewRecord | undefined {
-  return parseLineAt(line, 0, line.length, isPlain(line))
+  return parseLineAt(line, 0, line.length, false)
 }
 
 /** Whether no key in this text is escaped and no value written: a look at all of it is cheaper than one at each line. */
