@@ -2,7 +2,7 @@
 
 import test from 'ava'
 
-import { drawText } from '../src/random.ts'
+import { drawNumber, drawText } from '../src/random.ts'
 
 test('IS-05 nothing is drawn twice, and nothing has been wiped before it is handed out', (t) => {
   const drawn = new Set<string>()
@@ -29,3 +29,16 @@ test('what is asked for is what comes, up to the whole supply', (t) => {
   t.is(drawText(4096, 'hex').length, 8192)
   t.is(drawText(1, 'hex').length, 2)
 })
+
+for (const bits of [1, 24, 29, 32]) {
+  test(`a number of ${bits} bits has each of them set about half of the time, and no more`, (t) => {
+    const draws = 4000
+    const most = 7 * Math.sqrt(draws / 4) // as above
+    const numbers = Array.from({ length: draws }, () => drawNumber(bits))
+    for (const number of numbers) t.true(Number.isInteger(number) && number >= 0 && number < 2 ** bits, String(number))
+    for (let bit = 0; bit < bits; bit += 1) {
+      const count = numbers.filter((number) => (number >>> bit) & 1).length
+      t.true(Math.abs(count - draws / 2) < most, `bit ${bit}: ${count}`)
+    }
+  })
+}

@@ -35,6 +35,33 @@ run('revocations in one go are one script for each fifty, and all are told in tu
   )
 })
 
+run(
+  'RV-17 revocations in one go are a chain, past one whose bucket is taken, and the head names the last',
+  async (t) => {
+    const server = await openRedis(t)
+    const [writer, watcher] = [await openProcess(t, server.port), await openProcess(t, server.port)]
+    await writer.revoke('before')
+    const day = { key: 'tomorrow', value: null, expires: Date.now() + 86_400_000 }
+    await server.command('LPUSH', `holdfast:{r}:b:${Math.floor(day.expires / 60_000)}`, 'x')
+    const go = [
+      ...keysOf(3, 'a').map(writer.revoke),
+      writer.store.set('revocation', day),
+      ...keysOf(3, 'b').map(writer.revoke),
+    ]
+    const rejected = (await Promise.allSettled(go)).map(({ status }) => status === 'rejected')
+    t.deepEqual(rejected, [false, false, false, true, false, false, false])
+    const entries = (await server.command('XRANGE', 'holdfast:{r}:stream', '-', '+')) as [string, [string, string]][]
+    const links = entries.map(([, [, write]]) => write.split(' '))
+    t.deepEqual(
+      links.map(([before]) => before),
+      ['0', ...links.slice(0, -1).map(([, version]) => version)],
+    )
+    t.is(String(await server.command('GET', 'holdfast:{r}:head')).split(' ')[0], links.at(-1)?.[1])
+    await watcher.hears('before', ...keysOf(3, 'a'), ...keysOf(3, 'b'))
+    t.deepEqual(watcher.problems, [])
+  },
+)
+
 run('RV-17 of revocations in one go, one that Redis does not take rejects alone', async (t) => {
   const server = await openRedis(t)
   const [writer, watcher] = [await openProcess(t, server.port), await openProcess(t, server.port)]

@@ -20,11 +20,14 @@ const SLACK: Milliseconds = 600_000
 // expiry, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its end. Answers for
 // each whether it was done, or what went wrong with it; an error if it went wrong with all of them, since that may be the
 // server's state (READONLY, OOM), which its client acts on. The record is written last: an error before leaves the
-// revocation told and not acknowledged, never the other way round. `set` does not shorten: a command that a client kept while it had
-// no connection may come late. The bucket is filed each time, since somebody else may have made it; where the end of its
-// last entry was cut off or written by others, the place is filled up and the entry follows once more.
+// revocation told and not acknowledged, never the other way round. The head is read by the first that is told, and moved
+// past an entry that the stream did not take, so that followers look for it elsewhere. `set` does not shorten: a command
+// that a client kept while it had no connection may come late. The bucket is filed each time, since somebody else may have
+// made it; where the end of its last entry was cut off or written by others, the place is filled up and the entry follows
+// once more.
 const WRITE = createScript(`${LUA_LIVE}
 local time, now = ARGV[1], tonumber(ARGV[1])
+local head, last, filed = false, false, {}
 local function write(key, bucket, mode, till, version, previous, payload, line, name, entry)
   local expires = tonumber(till)
   local raw = redis.call('GET', key)
@@ -41,7 +44,8 @@ local function write(key, bucket, mode, till, version, previous, payload, line, 
   local isTold = known and hasBucket and raw == known .. ' ' .. till .. ' ' .. payload
   if not isTold then
     local ends = (math.floor(expires / ${BUCKET}) + 1) * ${BUCKET}
-    redis.call('ZADD', KEYS[3], isEndless and '+inf' or ends, name)
+    if not filed[name] then redis.call('ZADD', KEYS[3], isEndless and '+inf' or ends, name) end
+    filed[name] = true
     local isPacked = entry ~= ''
     if not isPacked then entry = line .. '\\n' end
     local length = redis.call('APPEND', bucket, entry)
@@ -51,8 +55,13 @@ local function write(key, bucket, mode, till, version, previous, payload, line, 
     elseif isPacked and length % #entry ~= 0 then
       redis.call('APPEND', bucket, string.rep('\\0', -length % #entry) .. entry)
     end
-    local last = redis.call('SET', KEYS[1], version, 'GET') or '0'
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'w', last .. ' ' .. version .. ' ' .. line)
+    local before = last
+    if not before then
+      before = redis.call('SET', KEYS[1], version, 'GET') or '0'
+      head = version
+    end
+    last = version
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'w', before .. ' ' .. version .. ' ' .. line)
   end
   if known and mode ~= 'swap' and tonumber(knownTill) > expires then
     redis.call('SET', key, version .. ' ' .. knownTill .. ' ' .. payload, 'KEEPTTL')
@@ -74,6 +83,7 @@ for i = 1, (#KEYS - 3) / 2 do
   end
   answers[i] = answer
 end
+if head ~= last then redis.call('SET', KEYS[1], last) end
 if failure and not isAnyDone then return failure end
 return answers`)
 

@@ -1,8 +1,7 @@
 // How records are written down. A record is `version expires payload` in a key of its own; an entry of the revocation list
 // is a line `expires TAB key [TAB payload]`, in ASCII, so that text can be cut anywhere and measured in bytes.
 
-import { randomInt } from 'node:crypto'
-
+import { drawNumber } from '../../random.ts'
 import type { Milliseconds } from '../../time.ts'
 import { NEVER, type NewRecord, type StoreRecord } from '../store.ts'
 
@@ -16,18 +15,18 @@ const TAB = 9
 const PLAIN = /^[ !#-[\]-~]*$/
 
 // A version is the number of an incarnation of the record, which its entry in the index carries too, and of a write.
-const WRITES = 2 ** 29
-const INCARNATIONS = 2 ** 24
+const WRITE_BITS = 29
+const INCARNATION_BITS = 24
 
 /** Draws a version for a new record, or for the next write of one. Drawn, since what counts can be set back by a failover. */
 export function drawVersion(previous?: number): number {
-  const incarnation = previous === undefined ? randomInt(INCARNATIONS) : incarnationOf(previous)
-  return incarnation * WRITES + randomInt(1, WRITES)
+  const incarnation = previous === undefined ? drawNumber(INCARNATION_BITS) : incarnationOf(previous)
+  return incarnation * 2 ** WRITE_BITS + (drawNumber(WRITE_BITS) || 1)
 }
 
 /** What stays the same from the first write of a record to its end. */
 export function incarnationOf(version: number): number {
-  return Math.floor(version / WRITES)
+  return Math.floor(version / 2 ** WRITE_BITS)
 }
 
 /** Text as printable ASCII without tabs and line ends, one to one. */
