@@ -16,6 +16,8 @@ export interface FormatRow {
   /** How many random bytes make a value. */
   readonly bytes: number
   readonly encoding: 'base64url' | 'hex'
+  /** How many characters of it. */
+  readonly length: number
   /** What the next value is derived with: its output is no shorter than a value. */
   readonly derivation: 'sha256' | 'sha512'
   /** What a value looks like; anything else is not hashed. */
@@ -30,6 +32,7 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'fgp',
     bytes: 32,
     encoding: 'base64url',
+    length: 43,
     derivation: 'sha256',
     value: /^[\w-]{43}$/,
     digest: /^[\w-]{43}$/,
@@ -38,6 +41,7 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'userFingerprint',
     bytes: 50,
     encoding: 'hex',
+    length: 100,
     derivation: 'sha512',
     value: /^[0-9A-F]{100}$/,
     digest: /^[0-9A-F]{64}$/,
@@ -106,6 +110,10 @@ export function equalsDigest(made: string, digest: Digest, format: FingerprintFo
 
 /** Whether one of the cookie's values is the one of the digest. Anything malformed is not. */
 export function matchesFingerprint(cookie: string, digest: Digest, format: FingerprintFormat): boolean {
+  // Of this length it is one value, as a rule, or none: then nothing has its digest.
+  if (cookie.length === FINGERPRINT_FORMATS[format].length) {
+    return equalsDigest(digestFingerprint(cookie, format), digest, format)
+  }
   return splitFingerprints(cookie, format).some((value) =>
     equalsDigest(digestFingerprint(value, format), digest, format),
   )

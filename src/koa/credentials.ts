@@ -9,6 +9,7 @@ import { readCookies } from './cookies.ts'
 
 const SCHEME = /^bearer(?![\w!#$%&'*+.^`|~-])/i
 const BEARER = /^bearer +/i
+const USUAL = 'Bearer '
 const QUERY_TOKEN = /[?&]access_token=/
 
 /** Where a request's credentials are. */
@@ -31,14 +32,20 @@ export function readCredentials(request: IncomingMessage, names: CredentialCooki
   const { authorization } = request.headers
   if (countHeaders(request, 'authorization') > 1) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
   if (authorization === undefined) return undefined
-  const [start] = BEARER.exec(authorization) ?? []
-  if (start === undefined && !SCHEME.test(authorization)) return undefined
+  const start = findToken(authorization)
+  if (start === -1 && !SCHEME.test(authorization)) return undefined
   // A token in the URL is never read; beside one in the header it makes two (RFC 6750 section 2).
-  if (QUERY_TOKEN.test(String(request.url))) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
-  if (start === undefined) throw new SessionError('ERR_TOKEN_MALFORMED')
+  const url = String(request.url)
+  if (url.includes('access_token=') && QUERY_TOKEN.test(url)) throw new SessionError('ERR_CREDENTIALS_AMBIGUOUS')
+  if (start === -1) throw new SessionError('ERR_TOKEN_MALFORMED')
   // Whoever looks into it sees whether it is one.
-  const token = authorization.slice(start.length)
-  return { token, fingerprints: readCookies(request, names.fingerprint) }
+  return { token: authorization.slice(start), fingerprints: readCookies(request, names.fingerprint) }
+}
+
+/** Where the token begins; -1 where none follows the scheme. Nearly all clients spell it in the first way. */
+function findToken(authorization: string): number {
+  if (authorization.startsWith(USUAL) && !authorization.startsWith(' ', USUAL.length)) return USUAL.length
+  return BEARER.exec(authorization)?.[0].length ?? -1
 }
 
 /** The pair of a browser that holds both halves in cookies. What is in the header then is a second token. */
