@@ -1,12 +1,14 @@
 // How long it takes from a revocation in one process until another process refuses: idle, and at 5,000 revocations a
 // second, beside XADD in one process and XREAD in the other, in the same run; and beside the least that can write the
-// record, the bucket, the head and the stream in one step, without the kit on either side.
+// record, the bucket, the head and the stream in one step, without the kit on either side. Idle, it also says how much of
+// each was in the first process, how much on the way, and how much in the second.
 //
 // npm run bench:fleet
 
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -16,6 +18,7 @@ import { createOutbox } from '../dist/outbox.js'
 import { createRevocationList, type RevocationList } from '../dist/revocation.js'
 import { redisStore } from '../dist/store/redis.js'
 import { startRedis } from '../test/helpers/redis.ts'
+import { median, quantile } from './stats.ts'
 
 const STREAM = '{r}:bare'
 const BARE = 'XADD → XREAD'
@@ -42,6 +45,33 @@ const draw = (mark: string): string => `${mark}${randomBytes(15).toString('base6
 /** The same clock in both processes, in milliseconds with fractions. */
 const now = (): number => performance.timeOrigin + performance.now()
 
+/** When something first was written to a socket since this was 0, and when something last was read from one. */
+const passed = { written: 0, read: 0 }
+
+/** Has the process note it. */
+function noteSockets(): void {
+  const { write, push } = Socket.prototype
+  Object.assign(Socket.prototype, {
+    write(this: Socket, ...all: Parameters<Socket['write']>): boolean {
+      passed.written ||= now()
+      return write.apply(this, all)
+    },
+    push(this: Socket, ...all: Parameters<Socket['push']>): boolean {
+      passed.read = now()
+      return push.apply(this, all)
+    },
+  })
+}
+
+/** What process B says: when it had the answer of Redis, and when it had heard what is in it. */
+interface Heard {
+  readonly name: string
+  readonly read: number
+  readonly heard: number
+}
+
+const tell = (name: string): void => void process.send?.({ name, read: passed.read, heard: now() } satisfies Heard)
+
 async function connect(port: number): Promise<ReturnType<typeof createClient>> {
   const client = createClient({ socket: { host: '127.0.0.1', port } })
   client.on('error', () => {})
@@ -57,12 +87,13 @@ async function openList(client: ReturnType<typeof createClient>): Promise<Revoca
 
 /** Process B: says when it heard of what. */
 async function listen(port: number): Promise<void> {
+  noteSockets()
   const client = await connect(port)
   const list = await openList(client)
   list.watch((_kind, name) => {
-    if (name.startsWith(SAMPLE)) process.send?.({ name, heard: now() })
+    if (name.startsWith(SAMPLE)) tell(name)
   })
-  process.send?.({ name: 'ready', heard: 0 })
+  tell('ready')
   const reader = client.duplicate()
   await reader.connect()
   let last = '$'
@@ -70,7 +101,7 @@ async function listen(port: number): Promise<void> {
     const answer = (await reader.sendCommand(['XREAD', 'BLOCK', '500', 'STREAMS', STREAM, last])) as Answer
     for (const [id, [, name]] of Object.values(answer ?? {}).flat()) {
       last = id
-      if (name.startsWith(SAMPLE)) process.send?.({ name, heard: now() })
+      if (name.startsWith(SAMPLE)) tell(name)
     }
   }
 }
@@ -85,10 +116,11 @@ interface Phase {
 }
 
 async function measure(): Promise<void> {
+  noteSockets()
   const redis = await startRedis({ appendonly: 'no' })
   const child = fork(fileURLToPath(import.meta.url), ['listen', String(redis.port)], { execArgv: ['--import=tsx'] })
-  const heard = new Map<string, (time: number) => void>()
-  child.on('message', ({ name, heard: time }: { name: string; heard: number }) => heard.get(name)?.(time))
+  const waiting = new Map<string, (heard: Heard) => void>()
+  child.on('message', (heard: Heard) => waiting.get(heard.name)?.(heard))
   await once(child, 'message')
   const client = await connect(redis.port)
   const list = await openList(client)
@@ -105,28 +137,33 @@ async function measure(): Promise<void> {
     await wait(WARM_UP)
     await stop()
   }
-  for (const { label, load } of [
+  for (const phase of [
     { label: 'idle', load: 0 },
     { label: `at ${LOAD} a second`, load: LOAD },
   ] satisfies Phase[]) {
-    const times: Record<string, number[]> = {}
+    const times: Record<string, Sample[]> = {}
     for (let block = 0; block < SAMPLES / BLOCK; block += 1) {
       for (const [way, send] of Object.entries(ways)) {
-        const stop = startLoad(load, send)
+        const stop = startLoad(phase.load, send)
         await wait(50)
         for (let i = 0; i < BLOCK; i += 1) {
           const name = draw(SAMPLE)
-          const arrived = new Promise<number>((resolve) => heard.set(name, resolve))
+          const arrived = new Promise<Heard>((resolve) => waiting.set(name, resolve))
+          passed.written = 0
           const began = now()
-          const [, time] = await Promise.all([send(name), arrived])
-          ;(times[way] ??= []).push(time - began)
-          heard.delete(name)
+          const sent = send(name)
+          const { read, heard } = await arrived
+          const { written } = passed
+          await sent
+          const spans = [written - began, read - written, heard - read] as const
+          ;(times[way] ??= []).push({ whole: heard - began, spans })
+          waiting.delete(name)
           await wait(1)
         }
         await stop()
       }
     }
-    report(label, times)
+    report(phase, times)
   }
   list.close()
   child.kill('SIGKILL')
@@ -153,15 +190,23 @@ function startLoad(perSecond: number, send: (name: string) => Promise<unknown>):
   }
 }
 
-function report(label: string, times: Readonly<Record<string, readonly number[]>>): void {
+/** One revocation: how long it took, and how much of that before it was written, on the way, and after it was read. */
+interface Sample {
+  readonly whole: number
+  readonly spans: readonly [before: number, onTheWay: number, after: number]
+}
+
+function report({ label, load }: Phase, times: Readonly<Record<string, readonly Sample[]>>): void {
   console.log(`\n${label}, ${SAMPLES} samples, ms`)
   const rows = Object.entries(times).map(([way, all]) => {
-    const sorted = all.toSorted((a, b) => a - b)
-    const at = (share: number): number => sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0
-    return { way, p50: at(0.5), p99: at(0.99), max: at(1) }
+    const wholes = all.map(({ whole }) => whole)
+    return { way, all, p50: median(wholes), p99: quantile(wholes, 0.99), max: Math.max(...wholes) }
   })
-  for (const { way, p50, p99, max } of rows) {
-    console.log(`${way.padEnd(14)} p50 ${p50.toFixed(2)}  p99 ${p99.toFixed(2)}  max ${max.toFixed(2)}`)
+  for (const { way, all, p50, p99, max } of rows) {
+    const spans = [0, 1, 2].map((i) => median(all.map((one) => one.spans[i] ?? 0)).toFixed(3))
+    // Among others nobody knows which writing and reading was that of a sample.
+    const where = load === 0 ? `  of p50 ${spans[0]} until written, ${spans[1]} on the way, ${spans[2]} once read` : ''
+    console.log(`${way.padEnd(14)} p50 ${p50.toFixed(2)}  p99 ${p99.toFixed(2)}  max ${max.toFixed(2)}${where}`)
   }
   const bare = rows.pop()
   if (bare === undefined) return
