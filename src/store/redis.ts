@@ -88,7 +88,7 @@ export function redisStore(options: RedisStoreOptions): Store {
     // Laid out as sessions are, in a slot of its own.
     key: createSessionTable({ ...shared, prefix: `${prefix}{k}:` }),
   }
-  const restorer = createRestorer({ write: revocations.restore, clock, report })
+  const restorer = createRestorer({ restore: revocations.restore, set: revocations.set, clock, report })
 
   return {
     get: (kind, key) => tables[kind].get(key),

@@ -149,6 +149,18 @@ run('I-08 RV-19 what is no packed entry is ignored and reported, between and aft
   await late.hears('after')
 })
 
+run('I-08 RV-19 a line that somebody has left without its end takes no entry with it', async (t) => {
+  const server = await openRedis(t)
+  const writer = await openProcess(t, server.port)
+  const expires = Date.now() + HOUR
+  for (const key of ['first', 'second', 'third']) {
+    await server.command('APPEND', `holdfast:{r}:b:${Math.floor(expires / 60_000)}`, 'x')
+    await writer.store.set('revocation', { key, value: null, expires })
+  }
+  const late = await openProcess(t, server.port)
+  t.deepEqual([...late.told.keys()], ['first', 'second', 'third'])
+})
+
 run('I-08 keys of another type reject or stop nothing but themselves', async (t) => {
   const server = await openRedis(t)
   const watcher = await openProcess(t, server.port, { timeout: '500ms' })

@@ -131,10 +131,8 @@ export async function follow(options: FollowOptions): Promise<Watch> {
       // One bucket at a time.
       await yieldToOthers()
     }
-    if (lost.length > 0) {
-      report('revocations: Redis has lost entries, which are written again', lost.length)
-      restorer.add(lost)
-    }
+    if (lost.length > 0) report('revocations: Redis has lost entries, which are written again', lost.length)
+    restorer.add(lost)
   }
 
   /** Whether the stream brings us to a head that is not ours yet. */

@@ -8,6 +8,7 @@ import { parseLine } from './wire.ts'
 
 /** Work that is done in the background. */
 export interface Restorer {
+  /** @param lines - all that a snapshot has lacked, none if it was complete */
   add(lines: readonly string[]): void
   /** How many lines wait. */
   readonly size: number
@@ -19,12 +20,18 @@ const PAUSE: Milliseconds = 500
 
 /** Makes one that has nothing to do. */
 export function createRestorer(options: {
-  readonly write: (record: NewRecord) => Promise<void>
+  /** Writes unless it seems to be there, and tells whether it did. */
+  readonly restore: (record: NewRecord) => Promise<boolean>
+  /** Writes. */
+  readonly set: (record: NewRecord) => Promise<void>
   readonly clock: Clock
   readonly report: Report
 }): Restorer {
-  const { write, clock, report } = options
-  const waiting = new Set<string>()
+  const { restore, set, clock, report } = options
+  /** Lines, and whether they are known to be missing. */
+  const waiting = new Map<string, boolean>()
+  /** What seemed to be there. If the next snapshot lacks it again, it is not. */
+  const doubtful = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
 
@@ -48,15 +55,19 @@ export function createRestorer(options: {
     }
   }
 
-  async function writeOne(line: string): Promise<void> {
+  async function writeOne([line, isMissing]: readonly [string, boolean]): Promise<void> {
     const record = parseLine(line)
-    if (record !== undefined && record.expires > clock()) await write(record)
+    if (record !== undefined && record.expires > clock()) {
+      if (isMissing) await set(record)
+      else if (!(await restore(record))) doubtful.add(line)
+    }
     waiting.delete(line)
   }
 
   return {
     add(lines) {
-      for (const line of lines) waiting.add(line)
+      for (const line of lines) waiting.set(line, doubtful.has(line) || waiting.get(line) === true)
+      doubtful.clear()
       // Not all processes at the same moment: whoever comes later finds it done.
       schedule(Math.random() * 100)
     },
@@ -67,15 +78,16 @@ export function createRestorer(options: {
       isClosed = true
       clearTimeout(timer)
       waiting.clear()
+      doubtful.clear()
     },
   }
 }
 
-function firstOf(lines: Iterable<string>): string[] {
-  const some: string[] = []
-  for (const line of lines) {
+function firstOf<T>(all: Iterable<T>): T[] {
+  const some: T[] = []
+  for (const one of all) {
     if (some.length === AT_ONCE) break
-    some.push(line)
+    some.push(one)
   }
   return some
 }

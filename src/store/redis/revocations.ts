@@ -5,7 +5,7 @@
 import type { Clock, Milliseconds } from '../../time.ts'
 import { NEVER, type NewRecord } from '../store.ts'
 import { createBatch } from './batch.ts'
-import { type Commands, createScript } from './commands.ts'
+import { type Commands, createScript, messageOf } from './commands.ts'
 import { toEntry } from './packed.ts'
 import { LUA_LIVE } from './sessions.ts'
 import { createReader, type Table, toDone } from './table.ts'
@@ -18,13 +18,12 @@ const SLACK: Milliseconds = 600_000
 
 // KEYS: head, stream, buckets, then for each write its record and its bucket. ARGV: now, then for each write its mode,
 // expiry, version, the version to swap, payload, line, bucket, and the entry, empty for the line with its end. Answers for
-// each whether it was done, or what went wrong with it; an error if it went wrong with all of them, since that may be the
-// server's state (READONLY, OOM), which its client acts on. The record is written last: an error before leaves the
-// revocation told and not acknowledged, never the other way round. The head is read by the first that is told, and moved
-// past an entry that the stream did not take, so that followers look for it elsewhere. `set` does not shorten: a command
-// that a client kept while it had no connection may come late. The bucket is filed each time, since somebody else may have
-// made it; where the end of its last entry was cut off or written by others, the place is filled up and the entry follows
-// once more.
+// each whether it was done, or the error; of a server that takes no writes (READONLY) it is the script's own, since the
+// client may act on it. The record is written last: an error before leaves the revocation told and not acknowledged, never
+// the other way round. The head is read by the first that is told, and moved past an entry that the stream did not take, so
+// that followers look for it elsewhere. `set` does not shorten: a command that a client kept while it had no connection may
+// come late. The bucket is filed each time, since somebody else may have made it; where the end of its last entry was cut
+// off or written by others, the entry follows once more, in its place.
 const WRITE = createScript(`${LUA_LIVE}
 local time, now = ARGV[1], tonumber(ARGV[1])
 local head, last, filed = false, false, {}
@@ -34,35 +33,34 @@ local function write(key, bucket, mode, till, version, previous, payload, line, 
   local known, knownTill = live(raw, time)
   if mode == 'add' and known then return 0 end
   if mode == 'swap' and known ~= previous then return 0 end
-  local hasBucket = known and redis.call('EXISTS', bucket) == 1
-  if mode == 'restore' and known and tonumber(knownTill) >= expires and hasBucket then return 0 end
+  if mode == 'restore' and known and tonumber(knownTill) >= expires and redis.call('EXISTS', bucket) == 1 then return 0 end
   if expires <= now then
     redis.call('DEL', key)
     return 1
   end
   local isEndless = expires >= ${NEVER}
-  local isTold = known and hasBucket and raw == known .. ' ' .. till .. ' ' .. payload
-  if not isTold then
-    local ends = (math.floor(expires / ${BUCKET}) + 1) * ${BUCKET}
-    if not filed[name] then redis.call('ZADD', KEYS[3], isEndless and '+inf' or ends, name) end
-    filed[name] = true
-    local isPacked = entry ~= ''
-    if not isPacked then entry = line .. '\\n' end
-    local length = redis.call('APPEND', bucket, entry)
-    if length == #entry then
-      redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ${SLACK})
-      if not isEndless then redis.call('PEXPIRE', bucket, math.ceil(ends - now + ${SLACK})) end
-    elseif isPacked and length % #entry ~= 0 then
-      redis.call('APPEND', bucket, string.rep('\\0', -length % #entry) .. entry)
-    end
-    local before = last
-    if not before then
-      before = redis.call('SET', KEYS[1], version, 'GET') or '0'
-      head = version
-    end
-    last = version
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'w', before .. ' ' .. version .. ' ' .. line)
+  local ends = (math.floor(expires / ${BUCKET}) + 1) * ${BUCKET}
+  if not filed[name] then redis.call('ZADD', KEYS[3], isEndless and '+inf' or ends, name) end
+  filed[name] = true
+  local isPacked = entry ~= ''
+  if not isPacked then entry = line .. '\\n' end
+  local length = redis.call('APPEND', bucket, entry)
+  local start = length - #entry
+  if start == 0 then
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ${SLACK})
+    if not isEndless then redis.call('PEXPIRE', bucket, math.ceil(ends - now + ${SLACK})) end
+  elseif isPacked and length % #entry ~= 0 then
+    redis.call('APPEND', bucket, string.rep('\\0', -length % #entry) .. entry)
+  elseif not isPacked and redis.call('GETRANGE', bucket, start - 1, start - 1) ~= '\\n' then
+    redis.call('APPEND', bucket, entry)
   end
+  local before = last
+  if not before then
+    before = redis.call('SET', KEYS[1], version, 'GET') or '0'
+    head = version
+  end
+  last = version
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', '${STREAM_LENGTH}', '*', 'w', before .. ' ' .. version .. ' ' .. line)
   if known and mode ~= 'swap' and tonumber(knownTill) > expires then
     redis.call('SET', key, version .. ' ' .. knownTill .. ' ' .. payload, 'KEEPTTL')
   else
@@ -72,19 +70,15 @@ local function write(key, bucket, mode, till, version, previous, payload, line, 
   end
   return 1
 end
-local answers, failure, isAnyDone = {}, false, false
+local answers, hasFailed = {}, false
 for i = 1, (#KEYS - 3) / 2 do
   local first = 8 * i - 6
   local isDone, answer = pcall(write, KEYS[2 * i + 2], KEYS[2 * i + 3], unpack(ARGV, first, first + 7))
-  if isDone then isAnyDone = true
-  else
-    failure = type(answer) == 'table' and answer or {err = answer}
-    answer = failure.err
-  end
-  answers[i] = answer
+  hasFailed = hasFailed or not isDone
+  answers[i] = (isDone or type(answer) == 'table') and answer or {err = answer}
 end
 if head ~= last then redis.call('SET', KEYS[1], last) end
-if failure and not isAnyDone then return failure end
+if hasFailed then redis.call('PERSIST', KEYS[1]) end
 return answers`)
 
 // ARGV: now, what the names of buckets begin with, the length of a bucket's time, NEVER, the key in a line, the payload
@@ -141,8 +135,8 @@ export interface WriteObserver {
 
 /** The table, and what its followers need. */
 export interface RevocationTable extends Table {
-  /** Writes unless the list has it, or has it for longer. */
-  restore(record: NewRecord): Promise<void>
+  /** Writes unless the list seems to have it, or to have it for longer: its record is there, and its bucket. */
+  restore(record: NewRecord): Promise<boolean>
 }
 
 /** One write as the script has it. */
@@ -195,7 +189,9 @@ export function createRevocationTable(options: {
     let done = false
     let isThere = false
     try {
-      done = toDone(await ask({ keys: [names.record(record.key), names.bucket(bucket)], parameters }))
+      const answer = await ask({ keys: [names.record(record.key), names.bucket(bucket)], parameters })
+      if (answer instanceof Error) throw new Error(`Redis: ${messageOf(answer)}`)
+      done = toDone(answer)
       // What another has written back counts as if it were ours: it may be lost once more before we have heard of it.
       isThere = done || mode === 'restore'
     } finally {
@@ -209,7 +205,7 @@ export function createRevocationTable(options: {
     set: async (record) => void (await write('set', record)),
     add: (record) => write('add', record),
     swap: (record) => write('swap', record, record.version),
-    restore: async (record) => void (await write('restore', record)),
+    restore: (record) => write('restore', record),
     async delete(key) {
       const parameters = [clock(), names.bucket(''), BUCKET, NEVER, escape(key), BARE]
       // In whatever minute it is, its entry is the same.

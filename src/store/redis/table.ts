@@ -2,8 +2,8 @@
 
 import type { Clock, Milliseconds } from '../../time.ts'
 import { NEVER, type Store, type StoreKind, type StoreRecord } from '../store.ts'
-import { type Commands, messageOf } from './commands.ts'
-import { parseRecord, textOf, unescape } from './wire.ts'
+import type { Commands } from './commands.ts'
+import { parseRecord, unescape } from './wire.ts'
 
 /** The verbs of one table. */
 export type Table = {
@@ -75,8 +75,8 @@ export function toSpan(expires: Milliseconds, now: Milliseconds, more: Milliseco
   return expires >= NEVER ? '' : String(Math.max(1, Math.ceil(expires - now + more)))
 }
 
-/** @throws Error for an answer that is not 0 or 1, which may be what a script says went wrong */
+/** @throws Error for an answer that is not 0 or 1 */
 export function toDone(reply: unknown): boolean {
   if (reply === 0 || reply === 1) return reply === 1
-  throw new Error(`Redis: ${messageOf(textOf(reply) ?? 'an unexpected answer')}`)
+  throw new Error('Redis: an unexpected answer')
 }
