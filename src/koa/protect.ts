@@ -5,7 +5,7 @@ import type { Middleware, Next } from 'koa'
 import { type Auth, toRevocable, toSubject } from '../auth.ts'
 import { SessionError } from '../errors.ts'
 import { isLater, proceed } from '../proceed.ts'
-import { type Clock, type Duration, type Milliseconds, parseDuration } from '../time.ts'
+import { type Clock, type Duration, parseDuration } from '../time.ts'
 import { SCOPE } from '../token/claims.ts'
 import type { Credentials, TokenVerifier } from '../verifier.ts'
 import type { RevocationList, StalePolicy } from '../revocation.ts'
@@ -163,7 +163,7 @@ export function createProtect<Claims extends object>(options: {
 
     function admit(ctx: Context, auth: Auth | undefined): void {
       if (auth === undefined && !optional) throw new SessionError('ERR_CREDENTIALS_MISSING')
-      if (auth !== undefined) assertDemands(auth, demands, clock())
+      if (auth !== undefined) assertDemands(auth, demands, clock)
       // The cast is the application's promise, made by the type parameter: its own tokens carry its own claims. With
       // `optional` the overload above says that there may be none.
       ctx.state['auth'] = auth as Auth<Claims>
@@ -211,14 +211,14 @@ function toList(value: string | readonly string[], name: string): string {
   throw new TypeError(`${name}: expected names without spaces or quotes, space-delimited or in an array, got others`)
 }
 
-function assertDemands({ sub, sid, jti, scope, claims }: Auth, demands: Demands, now: Milliseconds): void {
+function assertDemands({ sub, sid, jti, scope, claims }: Auth, demands: Demands, clock: Clock): void {
   const subject = { sub, sid, jti }
   if (demands.scope?.split(' ').some((name) => !scope.includes(name))) {
     throw new SessionError('ERR_SCOPE_INSUFFICIENT', { subject })
   }
-  const age = now / 1000 - (claims.auth_time ?? -Infinity)
+  const since = claims.auth_time ?? -Infinity
   // Not `>`: whatever is no number is too old.
-  const isTooOld = demands.maxAge !== undefined && !(age <= demands.maxAge)
+  const isTooOld = demands.maxAge !== undefined && !(clock() / 1000 - since <= demands.maxAge)
   const isTooWeak = demands.acr !== undefined && !demands.acr.split(' ').includes(claims.acr ?? '')
   if (isTooOld || isTooWeak) throw new SessionError('ERR_AUTHENTICATION_INSUFFICIENT', { subject })
 }
