@@ -16,8 +16,6 @@ export interface FormatRow {
   /** How many random bytes make a value. */
   readonly bytes: number
   readonly encoding: 'base64url' | 'hex'
-  /** How many characters of it. */
-  readonly length: number
   /** What the next value is derived with: its output is no shorter than a value. */
   readonly derivation: 'sha256' | 'sha512'
   /** What a value looks like; anything else is not hashed. */
@@ -32,7 +30,6 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'fgp',
     bytes: 32,
     encoding: 'base64url',
-    length: 43,
     derivation: 'sha256',
     value: /^[\w-]{43}$/,
     digest: /^[\w-]{43}$/,
@@ -41,7 +38,6 @@ export const FINGERPRINT_FORMATS: Readonly<Record<FingerprintFormat, FormatRow>>
     claim: 'userFingerprint',
     bytes: 50,
     encoding: 'hex',
-    length: 100,
     derivation: 'sha512',
     value: /^[0-9A-F]{100}$/,
     digest: /^[0-9A-F]{64}$/,
@@ -110,10 +106,9 @@ export function equalsDigest(made: string, digest: Digest, format: FingerprintFo
 
 /** Whether one of the cookie's values is the one of the digest. Anything malformed is not. */
 export function matchesFingerprint(cookie: string, digest: Digest, format: FingerprintFormat): boolean {
-  // Of this length it is one value, as a rule, or none: then nothing has its digest.
-  if (cookie.length === FINGERPRINT_FORMATS[format].length) {
+  // One value, as a rule: nothing is made for it.
+  if (FINGERPRINT_FORMATS[format].value.test(cookie))
     return equalsDigest(digestFingerprint(cookie, format), digest, format)
-  }
   return splitFingerprints(cookie, format).some((value) =>
     equalsDigest(digestFingerprint(value, format), digest, format),
   )
