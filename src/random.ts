@@ -18,7 +18,7 @@ export function drawText(bytes: number, encoding: 'base64url' | 'hex'): string {
   return text
 }
 
-/** Draws a whole number from 0 to 2^bits - 1; at most 32 bits. */
+/** Draws a whole number of 1 to 32 bits, from 0 to 2^bits - 1. */
 export function drawNumber(bits: number): number {
   const drawn = draw(4)
   const number = drawn.readUInt32LE() >>> (32 - bits)

@@ -33,7 +33,7 @@ export interface FollowOptions {
   /** What this process has written and not yet heard of. */
   readonly own: OwnWrites
   /** Gets the lines that Redis has lost. */
-  readonly restorer: Pick<Restorer, 'add' | 'size'>
+  readonly restorer: Omit<Restorer, 'close'>
 }
 
 const BEAT: Milliseconds = 500
@@ -95,6 +95,7 @@ export async function follow(options: FollowOptions): Promise<Watch> {
         own.delete(version)
         const { bucket, bytes } = toEntry(record, line)
         ledger.add(bucket, bytes)
+        restorer.heard(line)
       }
     }
     if (foreign > 0) report('revocations: what is no entry was ignored in the stream', foreign)
@@ -121,6 +122,13 @@ export async function follow(options: FollowOptions): Promise<Watch> {
   async function writeBack(before: Ledger, acknowledged: ReturnType<typeof acknowledgedOwn>): Promise<void> {
     const present = ledger
     const lost: string[] = []
+    // A snapshot without them was the reason to write them, so they are not among what was there before.
+    for (const line of restorer.doubtful) {
+      const record = parseLine(line)
+      if (record === undefined) continue
+      const { bucket, bytes } = toEntry(record, line)
+      before.add(bucket, bytes)
+    }
     for (const [version, { line }] of acknowledged) {
       const record = parseLine(line)
       if (record !== undefined && !present.has(toEntry(record, line))) lost.push(line)

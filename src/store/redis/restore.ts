@@ -10,6 +10,10 @@ import { parseLine } from './wire.ts'
 export interface Restorer {
   /** @param lines - all that a snapshot has lacked, none if it was complete */
   add(lines: readonly string[]): void
+  /** Takes note of what the stream has told: somebody has written it. */
+  heard(line: string): void
+  /** What seemed to be there when it was to be written again. If the next snapshot lacks it, it is not. */
+  readonly doubtful: Iterable<string>
   /** How many lines wait. */
   readonly size: number
   close(): void
@@ -30,7 +34,6 @@ export function createRestorer(options: {
   const { restore, set, clock, report } = options
   /** Lines, and whether they are known to be missing. */
   const waiting = new Map<string, boolean>()
-  /** What seemed to be there. If the next snapshot lacks it again, it is not. */
   const doubtful = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
@@ -71,6 +74,11 @@ export function createRestorer(options: {
       // Not all processes at the same moment: whoever comes later finds it done.
       schedule(Math.random() * 100)
     },
+    heard(line) {
+      waiting.delete(line)
+      doubtful.delete(line)
+    },
+    doubtful,
     get size() {
       return waiting.size
     },

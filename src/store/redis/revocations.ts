@@ -22,7 +22,7 @@ const SLACK: Milliseconds = 600_000
 // client may act on it. The record is written last: an error before leaves the revocation told and not acknowledged, never
 // the other way round. The head is read by the first that is told, and moved past an entry that the stream did not take, so
 // that followers look for it elsewhere. `set` does not shorten: a command that a client kept while it had no connection may
-// come late. The bucket is filed each time, since somebody else may have made it; where the end of its last entry was cut
+// come late. The bucket is filed by each script, since somebody else may have made it; where the end of its last entry was cut
 // off or written by others, the entry follows once more, in its place.
 const WRITE = createScript(`${LUA_LIVE}
 local time, now = ARGV[1], tonumber(ARGV[1])
