@@ -106,9 +106,6 @@ export function equalsDigest(made: string, digest: Digest, format: FingerprintFo
 
 /** Whether one of the cookie's values is the one of the digest. Anything malformed is not. */
 export function matchesFingerprint(cookie: string, digest: Digest, format: FingerprintFormat): boolean {
-  // One value, as a rule: nothing is made for it.
-  if (FINGERPRINT_FORMATS[format].value.test(cookie))
-    return equalsDigest(digestFingerprint(cookie, format), digest, format)
   return splitFingerprints(cookie, format).some((value) =>
     equalsDigest(digestFingerprint(value, format), digest, format),
   )

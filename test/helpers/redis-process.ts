@@ -2,6 +2,8 @@
 
 import { createHash } from 'node:crypto'
 
+import type { Redis } from 'ioredis'
+
 import type { NewRecord, Store } from '../../src/index.ts'
 import { redisStore } from '../../src/store/redis.ts'
 import type { Watch } from '../../src/store/store.ts'
@@ -55,6 +57,21 @@ export async function follow(owner: Owner, client: Client, timeout: string): Pro
     revoke: (sid) => store.set('revocation', toRecord(sid)),
     hears: (...keys) => until(() => keys.every((key) => told.has(key)), `to hear of ${keys.join(', ').slice(0, 60)}`),
   }
+}
+
+/** Puts itself between the store and a client, which is of ioredis; the stream's own connection is left alone. */
+export function intercept(
+  client: Client,
+  call: (redis: Redis, name: string, ...parameters: string[]) => Promise<unknown>,
+  overrides: { readonly port?: number } = {},
+): Client {
+  const redis = client as Redis // whoever asks for it says so
+  return {
+    duplicate: () => redis.duplicate(overrides),
+    on: redis.on.bind(redis),
+    callBuffer: redis.callBuffer.bind(redis),
+    call: (name: string, ...parameters: string[]) => call(redis, name, ...parameters),
+  } as typeof client
 }
 
 /** A revocation that holds for an hour. */

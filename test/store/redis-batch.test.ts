@@ -1,10 +1,9 @@
 // Revocations that are made in one go are sent in one go, and each has an answer of its own.
 
 import test from 'ava'
-import type { Redis } from 'ioredis'
 
 import { hasRedis, openRedis } from '../helpers/redis.ts'
-import { drawn, keysOf, openProcess, toRecord } from '../helpers/redis-process.ts'
+import { drawn, intercept, keysOf, openProcess, toRecord } from '../helpers/redis-process.ts'
 
 const run = hasRedis() ? test.serial : test.skip
 
@@ -79,22 +78,15 @@ run('a server that takes no writes is an error to the client too, which may act 
   const answers: string[] = []
   const { revoke, store } = await openProcess(t, server.port, {
     kind: 'ioredis',
-    wrap(client) {
-      const redis = client as Redis // the kind says so
-      return {
-        duplicate: () => redis.duplicate(),
-        on: redis.on.bind(redis),
-        callBuffer: redis.callBuffer.bind(redis),
-        async call(name: string, ...parameters: string[]) {
-          try {
-            return await redis.call(name, ...parameters)
-          } catch (thrown) {
-            if (parameters.includes('set')) answers.push(String(thrown))
-            throw thrown
-          }
-        },
-      } as typeof client
-    },
+    wrap: (client) =>
+      intercept(client, async (redis, name, ...parameters) => {
+        try {
+          return await redis.call(name, ...parameters)
+        } catch (thrown) {
+          if (parameters.includes('set')) answers.push(String(thrown))
+          throw thrown
+        }
+      }),
   })
   await revoke('first')
   await server.command('REPLICAOF', '127.0.0.1', '1')

@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis'
 
 import { createLink } from '../faults/proxy.ts'
 import { CLIENT_KINDS, hasRedis, openRedis } from '../helpers/redis.ts'
-import { bucketOf, FORMS, keysOf, openProcess, toRecord, until } from '../helpers/redis-process.ts'
+import { bucketOf, FORMS, intercept, keysOf, openProcess, toRecord, until } from '../helpers/redis-process.ts'
 
 const STREAM = 'holdfast:{r}:stream'
 const HEAD = 'holdfast:{r}:head'
@@ -113,21 +113,14 @@ run('RV-17 what was trimmed off the stream before it was read is read from the l
   // Each write and its trimming are one step: no reader can be in between.
   const trimming = await openProcess(t, server.port, {
     kind: 'ioredis',
-    wrap(client) {
-      const redis = client as Redis // the kind says so
-      return {
-        duplicate: () => redis.duplicate(),
-        on: redis.on.bind(redis),
-        callBuffer: redis.callBuffer.bind(redis),
-        async call(name: string, ...parameters: string[]) {
-          if (!parameters.includes(STREAM)) return redis.call(name, ...parameters)
-          const command = [name.toLowerCase(), ...parameters]
-          if (name === 'EVALSHA') throw new Error('NOSCRIPT')
-          const results = await redis.multi([command, ['xtrim', STREAM, 'MAXLEN', '0']]).exec()
-          return results?.[0]?.[1]
-        },
-      } as typeof client
-    },
+    wrap: (client) =>
+      intercept(client, async (redis, name, ...parameters) => {
+        if (!parameters.includes(STREAM)) return redis.call(name, ...parameters)
+        const command = [name.toLowerCase(), ...parameters]
+        if (name === 'EVALSHA') throw new Error('NOSCRIPT')
+        const results = await redis.multi([command, ['xtrim', STREAM, 'MAXLEN', '0']]).exec()
+        return results?.[0]?.[1]
+      }),
   })
   const other = await openProcess(t, server.port)
   for (const sid of keysOf(4)) {

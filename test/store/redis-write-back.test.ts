@@ -1,7 +1,6 @@
 // What a process writes back when Redis has lost what nobody has heard of in the stream.
 
 import test from 'ava'
-import type { Redis } from 'ioredis'
 
 import { redisStore } from '../../src/store/redis.ts'
 import { NEVER } from '../../src/store/store.ts'
@@ -9,7 +8,7 @@ import { createLink, type Link } from '../faults/proxy.ts'
 import { createSignal } from '../helpers/held-store.ts'
 import type { Owner } from '../helpers/http.ts'
 import { connect, hasRedis, openRedis } from '../helpers/redis.ts'
-import { bucketOf, FORMS, openProcess, type RedisProcess, toRecord } from '../helpers/redis-process.ts'
+import { bucketOf, FORMS, intercept, openProcess, type RedisProcess, toRecord } from '../helpers/redis-process.ts'
 
 const run = hasRedis() ? test.serial : test.skip
 // Twice as long as it takes from one reading to the next, where there is a gap each time.
@@ -27,13 +26,10 @@ async function openGated(owner: Owner, port: number, link: Link, gate?: Promise<
   const [restoring, restored] = [createSignal(), createSignal()]
   const gated = await openProcess(owner, port, {
     kind: 'ioredis',
-    wrap(client) {
-      const redis = client as Redis // the kind says so
-      return {
-        duplicate: () => redis.duplicate({ port: link.port }),
-        on: redis.on.bind(redis),
-        callBuffer: redis.callBuffer.bind(redis),
-        async call(name: string, ...parameters: string[]) {
+    wrap: (client) =>
+      intercept(
+        client,
+        async (redis, name, ...parameters) => {
           if (!parameters.includes('restore')) return redis.call(name, ...parameters)
           restoring.send()
           await gate
@@ -41,8 +37,8 @@ async function openGated(owner: Owner, port: number, link: Link, gate?: Promise<
           restored.send()
           return answer
         },
-      } as typeof client
-    },
+        { port: link.port },
+      ),
   })
   return Object.assign(gated, { restoring: restoring.promise, restored: restored.promise })
 }
