@@ -12,26 +12,26 @@ let used = POOL.length
  * @param bytes - how many random bytes it encodes, at most 4096
  */
 export function drawText(bytes: number, encoding: 'base64url' | 'hex'): string {
-  const drawn = draw(bytes)
-  const text = drawn.toString(encoding)
-  drawn.fill(0)
+  const start = draw(bytes)
+  const text = POOL.toString(encoding, start, used)
+  POOL.fill(0, start, used)
   return text
 }
 
 /** Draws a whole number of 1 to 32 bits, from 0 to 2^bits - 1. */
 export function drawNumber(bits: number): number {
-  const drawn = draw(4)
-  const number = drawn.readUInt32LE() >>> (32 - bits)
-  drawn.fill(0)
+  const start = draw(4)
+  const number = POOL.readUInt32LE(start) >>> (32 - bits)
+  POOL.writeUInt32LE(0, start)
   return number
 }
 
-/** The next of the pool. */
-function draw(bytes: number): Buffer {
+/** Where the next of the pool begin; they end where it is used. */
+function draw(bytes: number): number {
   if (used + bytes > POOL.length) {
     randomFillSync(POOL)
     used = 0
   }
   used += bytes
-  return POOL.subarray(used - bytes, used)
+  return used - bytes
 }

@@ -32,10 +32,13 @@ export function createBatch<Question, Answer>(
   return (question) =>
     new Promise((resolve, reject) => {
       waiting.push({ question, resolve, reject })
-      if (waiting.length === 1) queueMicrotask(flush)
+      if (waiting.length === 1) void NEXT.then(flush)
       else if (waiting.length === most) flush()
     })
 }
+
+// Cheaper than `queueMicrotask`, which notes the asynchronous context first.
+const NEXT = Promise.resolve()
 
 interface Waiting<Question, Answer> {
   readonly question: Question

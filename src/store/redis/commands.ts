@@ -37,9 +37,25 @@ export function createScript(lua: string): Script {
 
 /** Makes the commands of one connection. */
 export function createCommands(connection: Connection, timeout: Milliseconds): Commands {
-  const waiting = new Set<(reason: Error) => void>()
+  // In the order of their deadlines, so one timer does for all; it is not set again for each.
+  const waiting = new Set<{ readonly deadline: Milliseconds; readonly reject: (reason: Error) => void }>()
+  let timer: NodeJS.Timeout | undefined
   let isClosed = false
   let unanswered = 0
+
+  function giveUp(): void {
+    timer = undefined
+    const now = performance.now()
+    for (const asked of waiting) {
+      if (asked.deadline > now) {
+        timer = setTimeout(giveUp, asked.deadline - now).unref()
+        return
+      }
+      waiting.delete(asked)
+      unanswered += 1
+      asked.reject(new Error(`Redis: no answer within ${timeout} ms`))
+    }
+  }
 
   /** Cut loose from the client's error, which may carry the command with its arguments. */
   function limit<T>(work: () => Promise<T>): Promise<T> {
@@ -48,24 +64,11 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
         reject(new Error('Redis: the store is closed'))
         return
       }
-      let isGivenUp = false
-      const timer = setTimeout(() => {
-        isGivenUp = true
-        unanswered += 1
-        fail(new Error(`Redis: no answer within ${timeout} ms`))
-      }, timeout)
-      const settle = (): void => {
-        clearTimeout(timer)
-        waiting.delete(fail)
-      }
-      const fail = (reason: Error): void => {
-        settle()
-        reject(reason)
-      }
-      waiting.add(fail)
+      const asked = { deadline: performance.now() + timeout, reject }
+      waiting.add(asked)
+      timer ??= setTimeout(giveUp, timeout).unref()
       const finish = (end: () => void): void => {
-        if (isGivenUp) unanswered -= 1
-        settle()
+        if (!waiting.delete(asked)) unanswered -= 1
         end()
       }
       begin(work).then(
@@ -75,7 +78,7 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
     })
   }
 
-  async function run(
+  function run(
     script: Script,
     keys: readonly string[],
     parameters: readonly (string | number | Buffer)[],
@@ -120,7 +123,8 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
     },
     close() {
       isClosed = true
-      for (const fail of waiting) fail(new Error('Redis: the store is closed'))
+      clearTimeout(timer)
+      for (const { reject } of waiting) reject(new Error('Redis: the store is closed'))
     },
   }
 }

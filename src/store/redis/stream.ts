@@ -6,7 +6,7 @@ import { openConnection, type OwnConnection, type RedisClient } from './client.t
 import { type Commands, createCommands, messageOf } from './commands.ts'
 import { createPause } from './pause.ts'
 import type { Report } from './problems.ts'
-import { MAX_LINE, textOf } from './wire.ts'
+import { isVersion, MAX_LINE, textOf } from './wire.ts'
 
 /** One entry: which write it is, which was before it, and the line that was written. Undefined for what is none. */
 export interface Entry {
@@ -108,10 +108,11 @@ function toEntries(reply: unknown): { entries: (Entry & { readonly id: string })
 }
 
 function toEntry([name, write = '', ...more]: readonly string[]): Entry {
-  const isEntry = name === 'w' && more.length === 0 && write.length <= MAX_WRITE
-  const [, before, version, line] = (isEntry && WRITE.exec(write)) || []
-  return before === undefined || version === undefined || line === undefined ? {} : { before, version, line }
+  if (name !== 'w' || more.length > 0 || write.length > MAX_WRITE) return {}
+  const first = write.indexOf(' ')
+  const second = write.indexOf(' ', first + 1)
+  const [before, version] = [write.slice(0, first), write.slice(first + 1, second)]
+  return isVersion(before) && isVersion(version) ? { before, version, line: write.slice(second + 1) } : {}
 }
 
-const WRITE = /^(\d{1,16}) (\d{1,16}) ([^]*)$/
 const MAX_WRITE = MAX_LINE + 2 * 17
