@@ -29,11 +29,11 @@ redis.call('APPEND', KEYS[2], ARGV[1])
 local last = redis.call('SET', KEYS[3], ARGV[1], 'GET') or ''
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', '10000', '*', 'sid', ARGV[1], 'last', last)
 return 1`
-const SAMPLES = 1000
+const SAMPLES = 3000
 /** So long each way is kept busy first: neither is to pay for the compiler. */
 const WARM_UP = 3000
-/** So many of one way, then so many of the other. */
-const BLOCK = 100
+/** So many of one way, then so many of the next: few, since the speed of a machine that others share changes. */
+const BLOCK = 25
 const LOAD = 5000
 
 /** Marks the identifiers of those that are measured, and of those that only keep the ways busy. */

@@ -1,5 +1,6 @@
 // The Redis store, by the contract, with both clients and in several processes.
 
+import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 
 import test from 'ava'
@@ -81,5 +82,38 @@ if (hasRedis()) {
       throw new Error('not now')
     })
     await t.throwsAsync(redisStore({ client: thrower }).get('session', 'one'), { message: 'Redis: not now' })
+  })
+
+  test('each command that gets no answer is given up after the time limit, of its own', async (t) => {
+    t.timeout(10_000)
+    const { client, close } = await connect('node-redis', server.port)
+    t.teardown(close)
+    const answers: (() => void)[] = []
+    const hanging = Object.assign(Object.create(client) as typeof client, {
+      sendCommand: () => new Promise((resolve) => answers.push(() => resolve(null))),
+    })
+    const store = redisStore({ client: hanging, timeout: '100ms' })
+    const ask = async (key: string): Promise<string> => {
+      const began = performance.now()
+      const error = await t.throwsAsync(Promise.resolve(store.get('session', key)), {
+        message: /no answer within 100 ms/,
+      })
+      t.true(performance.now() - began >= 99, `${error.message} ${key}`)
+      return key
+    }
+    const done: string[] = []
+    const note = (key: string): void => void done.push(key)
+    const first = ask('first').then(note)
+    await wait(40)
+    const second = ask('second').then(note)
+    const answered = store.get('session', 'answered')
+    await wait(20)
+    answers.at(2)?.()
+    t.is(await answered, undefined)
+    await Promise.all([first, second])
+    t.deepEqual(done, ['first', 'second'])
+    // What comes too late harms nobody, and the next is given up as well.
+    for (const answer of answers) answer()
+    await ask('third')
   })
 }
