@@ -52,6 +52,8 @@ run('I-08 RV-19 what is no entry of the stream is ignored and reported, and the 
     'a version that is too long': (version) => ['w', `${version} ${'1'.repeat(17)} ${line}`],
     'a control character': (version) => ['w', `${version} 1 ${line}\u0001`],
     'no version before': () => ['w', `1 ${line}`],
+    'a version alone': (version) => ['w', `${version}\t`],
+    'two versions alone': (version) => ['w', `${version} ${version}\t`],
     'another history': () => ['w', `424242 424243 ${line}`],
   }
   let round = 0
@@ -62,7 +64,7 @@ run('I-08 RV-19 what is no entry of the stream is ignored and reported, and the 
     await writer.revoke(`after ${round}`)
     await watcher.hears(`after ${round}`)
     t.false(
-      [...watcher.told.keys()].some((key) => key.startsWith('sid foreign')),
+      [...watcher.told.keys()].some((key) => key === '' || key.startsWith('sid foreign')),
       name,
     )
   }

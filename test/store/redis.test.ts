@@ -1,7 +1,8 @@
 // The Redis store, by the contract, with both clients and in several processes.
 
+import { execFile } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
-import { inspect } from 'node:util'
+import { inspect, promisify } from 'node:util'
 
 import test from 'ava'
 
@@ -115,5 +116,21 @@ if (hasRedis()) {
     // What comes too late harms nobody, and the next is given up as well.
     for (const answer of answers) answer()
     await ask('third')
+  })
+
+  test('a process stays for an answer until the time limit, and not for the limit alone', async (t) => {
+    const run = promisify(execFile)
+    const script = (sendCommand: string, timeout: string): string => `
+      import { redisStore } from ${JSON.stringify(new URL('../../src/store/redis.ts', import.meta.url).href)}
+      const client = { duplicate: () => client, on() {}, sendCommand: ${sendCommand} }
+      const answer = await redisStore({ client, timeout: '${timeout}' }).get('session', 'one').catch(({ message }) => message)
+      console.log(String(answer))`
+    const options = ['--import=tsx', '--input-type=module', '--eval']
+    const hanging = await run(process.execPath, [...options, script('() => new Promise(() => {})', '300ms')])
+    t.is(hanging.stdout, 'Redis: no answer within 300 ms\n')
+    const began = performance.now()
+    const answered = await run(process.execPath, [...options, script('async () => null', '30s')])
+    t.is(answered.stdout, 'undefined\n')
+    t.true(performance.now() - began < 20_000)
   })
 }

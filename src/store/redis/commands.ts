@@ -48,7 +48,7 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
     const now = performance.now()
     for (const asked of waiting) {
       if (asked.deadline > now) {
-        timer = setTimeout(giveUp, asked.deadline - now).unref()
+        timer = setTimeout(giveUp, asked.deadline - now)
         return
       }
       waiting.delete(asked)
@@ -66,9 +66,12 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
       }
       const asked = { deadline: performance.now() + timeout, reject }
       waiting.add(asked)
-      timer ??= setTimeout(giveUp, timeout).unref()
+      timer ??= setTimeout(giveUp, timeout)
+      // It keeps the process alive only while something waits.
+      if (waiting.size === 1) timer.ref()
       const finish = (end: () => void): void => {
         if (!waiting.delete(asked)) unanswered -= 1
+        else if (waiting.size === 0) timer?.unref()
         end()
       }
       begin(work).then(

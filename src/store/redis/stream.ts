@@ -111,6 +111,7 @@ function toEntry([name, write = '', ...more]: readonly string[]): Entry {
   if (name !== 'w' || more.length > 0 || write.length > MAX_WRITE) return {}
   const first = write.indexOf(' ')
   const second = write.indexOf(' ', first + 1)
+  if (second === -1) return {}
   const [before, version] = [write.slice(0, first), write.slice(first + 1, second)]
   return isVersion(before) && isVersion(version) ? { before, version, line: write.slice(second + 1) } : {}
 }
