@@ -54,6 +54,11 @@ export function hashSecret(secret: string): string {
 
 /** Whether the secret is the one of the hash. Takes the same time wherever they differ. */
 export function matchesHash(secret: string, hash: string): boolean {
-  const [actual, expected] = [Buffer.from(hashSecret(secret)), Buffer.from(hash)]
-  return actual.length === expected.length && timingSafeEqual(actual, expected)
+  if (hash.length !== EXPECTED.length) return false
+  ACTUAL.write(hashSecret(secret), 'latin1')
+  EXPECTED.write(hash, 'latin1')
+  return timingSafeEqual(ACTUAL, EXPECTED)
 }
+
+// Where both are put, so that nothing is made for it. Nothing waits in between.
+const [ACTUAL, EXPECTED] = [Buffer.alloc(43), Buffer.alloc(43)] as const
