@@ -120,11 +120,6 @@ if (hasRedis()) {
 
   test('a process stays for an answer until the time limit, and not for the limit alone', async (t) => {
     const run = promisify(execFile)
-    const script = (sendCommand: string, timeout: string): string => `
-      import { redisStore } from ${JSON.stringify(new URL('../../src/store/redis.ts', import.meta.url).href)}
-      const client = { duplicate: () => client, on() {}, sendCommand: ${sendCommand} }
-      const answer = await redisStore({ client, timeout: '${timeout}' }).get('session', 'one').catch(({ message }) => message)
-      console.log(String(answer))`
     const options = ['--import=tsx', '--input-type=module', '--eval']
     const hanging = await run(process.execPath, [...options, script('() => new Promise(() => {})', '300ms')])
     t.is(hanging.stdout, 'Redis: no answer within 300 ms\n')
@@ -133,4 +128,13 @@ if (hasRedis()) {
     t.is(answered.stdout, 'undefined\n')
     t.true(performance.now() - began < 20_000)
   })
+}
+
+/** A program that asks a store once, of a client that answers like this, and prints what it hears. */
+function script(sendCommand: string, timeout: string): string {
+  return `
+    import { redisStore } from ${JSON.stringify(new URL('../../src/store/redis.ts', import.meta.url).href)}
+    const client = { duplicate: () => client, on() {}, sendCommand: ${sendCommand} }
+    const answer = await redisStore({ client, timeout: '${timeout}' }).get('session', 'one').catch(({ message }) => message)
+    console.log(String(answer))`
 }
