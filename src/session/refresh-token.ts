@@ -54,9 +54,9 @@ export function hashSecret(secret: string): string {
 
 /** Whether the secret is the one of the hash. Takes the same time wherever they differ. */
 export function matchesHash(secret: string, hash: string): boolean {
-  if (hash.length !== EXPECTED.length) return false
-  ACTUAL.write(hashSecret(secret), 'latin1')
-  EXPECTED.write(hash, 'latin1')
+  // One byte a character, or it is none.
+  if (hash.length !== EXPECTED.length || EXPECTED.write(hash) !== hash.length) return false
+  ACTUAL.write(hashSecret(secret))
   return timingSafeEqual(ACTUAL, EXPECTED)
 }
 

@@ -154,6 +154,12 @@ test('RF-06 a secret matches its own SHA-256 and nothing else, of whatever lengt
   for (const other of ['', VALUE, `${hash}=`, hash.slice(0, -1), `${hash}A`, hash.toLowerCase(), flipped, '\u00e9']) {
     t.false(matchesHash(VALUE, other), other)
   }
+  // Of the same length, and of the same bytes for who looks at the low one of each character only.
+  for (let at = 0; at < hash.length; at += 1) {
+    const twin = `${hash.slice(0, at)}${String.fromCharCode(hash.charCodeAt(at) + 256)}${hash.slice(at + 1)}`
+    t.true(matchesHash(VALUE, hash))
+    t.false(matchesHash(VALUE, twin), twin)
+  }
   for (const other of ['', hash, `${VALUE} `, VALUE.slice(0, -1), VALUE.toLowerCase()])
     t.false(matchesHash(other, hash))
   t.false(matchesHash(VALUE, createHash('sha256').update(VALUE).digest('hex')))

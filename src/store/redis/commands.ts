@@ -127,6 +127,7 @@ export function createCommands(connection: Connection, timeout: Milliseconds): C
     close() {
       isClosed = true
       clearTimeout(timer)
+      timer = undefined
       for (const { reject } of waiting) reject(new Error('Redis: the store is closed'))
     },
   }
