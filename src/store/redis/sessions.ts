@@ -1,5 +1,7 @@
 // Sessions: a key for each, and a sorted set for each subject that names its sessions. In a cluster these are on different
-// masters, so the index is written before the record and cleared after it: it names more than there is, never less.
+// masters, and between two commands a process may end and Redis may forget all. The index names more than there is, never
+// less: what is there is named for longer before it is written, what is new before whoever adds it is told, and both are
+// cleared last.
 
 import type { Clock, Milliseconds } from '../../time.ts'
 import type { NewRecord, StoreRecord } from '../store.ts'
@@ -66,16 +68,18 @@ export function createSessionTable(options: {
   async function write(mode: 'set' | 'add' | 'swap', record: NewRecord, previous?: number): Promise<boolean> {
     const { key, expires, group } = record
     const [now, version] = [clock(), drawVersion(previous)]
-    const member = memberOf(key, version)
-    if (group !== undefined && expires > now) {
-      const span = toSpan(expires, now, SLACK)
-      await commands.run(INDEX, [indexOf(group)], [member, expires, now - SLACK, span])
+    const list = async (): Promise<void> => {
+      if (group === undefined || expires <= now) return
+      const parameters = [memberOf(key, version), expires, now - SLACK, toSpan(expires, now, SLACK)]
+      await commands.run(INDEX, [indexOf(group)], parameters)
     }
+    if (mode !== 'add') await list()
     const payload = toPayload(record)
     const parameters = [mode, now, expires, toSpan(expires, now), version, previous ?? '', payload]
     const [done, raw] = await commands.run(WRITE, [nameOf(key)], parameters).then(toAnswer)
+    // Only now, of what is new: what Redis forgets in between it then forgets with the record, or not at all.
+    if (done && mode !== 'swap') await list()
     if (done) await unlist(parseRecord(key, raw))
-    else if (mode === 'add' && group !== undefined) await unlist({ key, version, group })
     return done
   }
 
