@@ -38,8 +38,8 @@ export async function signToken(
   if (reserved !== undefined) {
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: `'${reserved}' is set by the kit; use another name` })
   }
-  const { bytes, payload } = encode(custom, claims, rules)
-  const token = await signCompact(bytes, { typ: rules.typ, kid: key.kid }, key)
+  const { text, payload } = encode(custom, claims, rules)
+  const token = await signCompact(text, { typ: rules.typ }, key)
   assertSize(token, rules.maxBytes)
   return { token, kid: key.kid, claims: payload }
 }
@@ -51,11 +51,11 @@ export function assertSize(token: string, maxBytes: number): void {
 }
 
 /** What cannot be read back is not issued. */
-function encode(custom: object, claims: object, rules: ClaimRules): { bytes: Uint8Array; payload: TokenClaims } {
+function encode(custom: object, claims: object, rules: ClaimRules): { text: string; payload: TokenClaims } {
   try {
     // Not two spreads in a literal, which take V8 several times as long. `__proto__` is a reserved claim.
     const text = JSON.stringify(Object.assign({}, custom, claims))
-    return { bytes: Buffer.from(text), payload: assertClaims(parseOwnJson(text), rules) }
+    return { text, payload: assertClaims(parseOwnJson(text), rules) }
   } catch (cause) {
     // Messages of both functions name claims, never their values; JSON.stringify's names a type.
     throw new SessionError('ERR_CLAIMS_INVALID', { detail: String(cause), cause })

@@ -32,22 +32,22 @@ const DIRECT: Readonly<Partial<Record<Algorithm, Direct>>> = {
 /**
  * Signs in the compact form.
  *
- * @param header - what the protected header says beside `alg`
+ * @param header - what the protected header says beside `alg` and `kid`
  * @see https://www.rfc-editor.org/rfc/rfc7515#section-5.1
  */
 export async function signCompact(
-  payload: Uint8Array,
-  header: { readonly typ?: string; readonly kid: string },
+  payload: string,
+  header: { readonly typ?: string },
   key: SigningKey,
 ): Promise<string> {
-  const protectedHeader = { alg: key.alg, ...header }
   const direct = DIRECT[key.alg]
   const { privateKey } = halvesOf(key)
   if (direct?.signs !== true || privateKey === undefined) {
-    return new CompactSign(payload).setProtectedHeader(protectedHeader).sign(key.signingKey)
+    const protectedHeader = { alg: key.alg, ...header, kid: key.kid }
+    return new CompactSign(Buffer.from(payload)).setProtectedHeader(protectedHeader).sign(key.signingKey)
   }
   await takeTurn()
-  const input = `${encode(JSON.stringify(protectedHeader))}.${encode(payload)}`
+  const input = `${encodeHeader(key, header)}.${encode(payload)}`
   const signature = sign(direct.hash, Buffer.from(input, 'latin1'), { key: privateKey, ...direct.options })
   return `${input}.${signature.toString('base64url')}`
 }
@@ -82,8 +82,19 @@ function verifyDirectly(token: string, key: KeyObject, { hash, options }: Direct
   return verify(hash, Buffer.from(token.slice(0, dot), 'latin1'), { key, ...options }, signature)
 }
 
-function encode(part: string | Uint8Array): string {
-  return (
-    typeof part === 'string' ? Buffer.from(part) : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
-  ).toString('base64url')
+// One key signs tokens of very few kinds.
+const headers = new WeakMap<SigningKey, Map<string | undefined, string>>()
+
+function encodeHeader(key: SigningKey, header: { readonly typ?: string }): string {
+  const known = headers.get(key) ?? new Map<string | undefined, string>()
+  let encoded = known.get(header.typ)
+  if (encoded === undefined) {
+    encoded = encode(JSON.stringify({ alg: key.alg, ...header, kid: key.kid }))
+    headers.set(key, known.set(header.typ, encoded))
+  }
+  return encoded
+}
+
+function encode(part: string): string {
+  return Buffer.from(part).toString('base64url')
 }
