@@ -23,6 +23,8 @@ export interface Window {
   readonly rate: number
   /** Processor time of the server, in microseconds a request. */
   readonly cpu: number
+  /** How much of it went by while garbage was collected. */
+  readonly collecting: number
   /** The share of a core that the server has had. */
   readonly busy: number
 }
@@ -80,10 +82,11 @@ export async function measureRounds(
     }
     const before = await server.cost()
     const { count, seconds } = await saturate(load)
-    const cpu = (await server.cost()).cpu - before.cpu
+    const after = await server.cost()
+    const [cpu, collecting] = [after.cpu - before.cpu, after.collecting - before.collecting]
     // Where each token is used once, the next window goes on with the next one.
     sent.set(server, first + count)
-    return { count, rate: count / seconds, cpu: cpu / count, busy: cpu / 1e6 / seconds }
+    return { count, rate: count / seconds, cpu: cpu / count, collecting: collecting / count, busy: cpu / 1e6 / seconds }
   }
 
   /** Once more when something else had the core, and the best of them when it goes on. */

@@ -11,7 +11,8 @@ import { createMint } from '../tokens.ts'
 interface Step {
   readonly id: string
   readonly label: string
-  /** Of the server. */
+  /** The server, and what it is told. */
+  readonly file: string
   readonly options: object
   /** How many distinct tokens are used in turn. */
   readonly tokens: number
@@ -26,6 +27,7 @@ const TOKENS = 100
 const toStep = (id: string, label: string, options: object = {}, tokens = TOKENS): Step => ({
   id,
   label,
+  file: 'servers/kit.mjs',
   options,
   tokens,
 })
@@ -41,6 +43,12 @@ const lmdbSessions = (count: number): Step => ({
   more: { sessions: count },
 })
 
+/** What the heap alone costs: the collector goes through its pages, whatever they hold. */
+const strings = (count: number): Step => ({
+  ...toStep(`strings-${count}`, `bare Koa, ${count.toLocaleString('en')} strings more`),
+  ...{ file: 'servers/koa.mjs', more: { sessions: count } },
+})
+
 const revocations = (count: number): Step => ({
   ...toStep(`revocations-${count}`, `${count.toLocaleString('en')} revocations`),
   more: { revocations: count },
@@ -54,12 +62,14 @@ const claims = (bytes: number): Step =>
 
 const ONE = toStep('one', `1 session, 0 revocations, ${TOKENS} tokens`)
 const ONE_LMDB = toStep('one-lmdb', `LMDB, the same`, { kind: 'lmdb' })
+const BARE: Step = { ...toStep('bare', 'bare Koa'), file: 'servers/koa.mjs' }
 // What the same varies by.
 const SAME = toStep('same', 'the same in another process')
-const QUICK = [sessions(1000), lmdbSessions(1000), revocations(10_000), tokens(1000), claims(3500)]
+const QUICK = [sessions(1000), strings(1000), lmdbSessions(1000), revocations(10_000), tokens(1000), claims(3500)]
 const FULL = [
   SAME,
   ...[1000, million].map(sessions),
+  strings(million),
   lmdbSessions(million),
   ...[100_000, 5 * million].map(revocations),
   ...[1, 1000, 10_000, 100_000].map(tokens),
@@ -76,14 +86,18 @@ interface Measured {
   readonly cost: Cost
 }
 
-const isOnDisk = ({ id }: Step): boolean => id.includes('lmdb')
+/** What the step is measured by. */
+function baseOf({ id, file }: Step): Step {
+  if (file === BARE.file) return BARE
+  return id.includes('lmdb') ? ONE_LMDB : ONE
+}
 
 /** Measures what was asked for, one at a time: processes that only wait make those slower that work. */
 export async function runGrowth(bench: Bench): Promise<Findings> {
   const steps = (bench.isQuick ? QUICK : FULL).filter(({ id }) => bench.wants(`growth/${id}`))
   const found = new Map<string, Measured>()
   for (const step of steps) {
-    for (const one of await measureBoth(bench, isOnDisk(step) ? ONE_LMDB : ONE, step)) {
+    for (const one of await measureBoth(bench, baseOf(step), step)) {
       if (!found.has(one.step.id)) found.set(one.step.id, one)
     }
   }
@@ -97,11 +111,11 @@ async function measureBoth(bench: Bench, ...steps: readonly [base: Step, step: S
   try {
     bench.progress('growth: starting, which takes a while')
     for (const step of steps) {
-      const server = await bench.start({ ...step, base: 'koa', file: 'servers/kit.mjs' } satisfies Subject)
+      const server = await bench.start({ ...step, base: 'koa' } satisfies Subject)
       if (server === undefined) continue
       const base = runners[0]?.server
-      const requests = createMint(bench.jwk, server.good).good(step.tokens)
-      runners.push({ id: step.id, step, server, requests, base })
+      const requests = step.file === BARE.file ? [] : createMint(bench.jwk, server.good).good(step.tokens)
+      runners.push({ id: step.id, step, server, base, ...(requests.length > 0 && { requests }) })
     }
     const growing = runners.filter(({ step }) => step.more !== undefined)
     const before = await measureRounds(bench, 'growth, before', growing)
@@ -112,7 +126,7 @@ async function measureBoth(bench: Bench, ...steps: readonly [base: Step, step: S
     const samples = await measureRounds(bench, 'growth', runners)
     const measured: Measured[] = []
     for (const { step, server } of runners) {
-      const token = (server.good['Authorization']?.length ?? 0) - 'Bearer '.length
+      const token = Math.max(0, (server.good['Authorization']?.length ?? 0) - 'Bearer '.length)
       const [all, old] = [samples, before].map((some) => some.get(step.id) ?? [])
       measured.push({ step, token, samples: all ?? [], before: old ?? [], cost: await server.cost(true) })
     }
@@ -135,14 +149,15 @@ function toTable(all: readonly Measured[]): Findings['tables'][number] {
     title: 'Growth',
     note:
       'The kit on its memory store where no other is named, over HTTP. The ratio is to the first line, or the first with ' +
-      'that store, measured right before; of sessions and revocations, to the same process before they were added. Memory ' +
+      'that store or server, measured right before; of sessions and revocations, to the same process before they were added. Memory ' +
       'is that of the process after a collection.',
-    head: ['', 'token, bytes', 'CPU a request, µs', 'ratio', 'RSS, MB', 'heap and buffers, MB'],
+    head: ['', 'token, bytes', 'CPU a request, µs', 'of it collecting', 'ratio', 'RSS, MB', 'heap and buffers, MB'],
     rows: all.map((one) => [
       one.step.label,
       String(one.token),
       median(one.samples.map(({ cpu }) => cpu)).toFixed(1),
-      [ONE, ONE_LMDB].includes(one.step) ? '1' : spread(ratiosOf(one), 2),
+      median(one.samples.map(({ collecting }) => collecting)).toFixed(1),
+      [ONE, ONE_LMDB, BARE].includes(one.step) ? '1' : spread(ratiosOf(one), 2),
       toMegabytes(one.cost.memory.rss),
       toMegabytes(one.cost.memory.heapUsed + one.cost.memory.arrayBuffers),
     ]),

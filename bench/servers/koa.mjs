@@ -11,6 +11,7 @@ import { anonymous, breakToken, serveKoa, USER } from './shared.mjs'
 // As long as those of the kit.
 const TOKEN = 'x'.repeat(624)
 const FINGERPRINT = 'x'.repeat(43)
+const SESSION_BYTES = 850
 const GOOD = { Authorization: `Bearer ${TOKEN}`, Cookie: `__Secure-Fgp=${FINGERPRINT}` }
 const BAD = [
   { ...GOOD, Authorization: breakToken(GOOD.Authorization) },
@@ -30,8 +31,15 @@ export async function create({ floor, path }) {
   app.use((ctx) => {
     ctx.body = { user: USER }
   })
+  const held = []
+  /** Keeps strings about as long as a session is in memoryStore. */
+  async function grow({ sessions = 0 }) {
+    for (let i = 0; i < sessions; i += 1) held.push(`${i} ${Buffer.alloc(SESSION_BYTES, 'x').toString('latin1')}`)
+  }
+
   const bad = floor === 'reads' ? [] : BAD
-  return { server: serveKoa(app), signIn: floor === undefined ? anonymous : async () => ({ good: GOOD, bad }) }
+  const signIn = floor === undefined ? anonymous : async () => ({ good: GOOD, bad })
+  return { server: serveKoa(app), signIn, grow }
 }
 
 function read(ctx, next) {

@@ -2,6 +2,7 @@
 // and answers what it has cost so far. Plain Node, so that nothing is timed but what an application would run.
 
 import { once } from 'node:events'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { pathToFileURL } from 'node:url'
 
 const [file = '', options = '{}'] = process.argv.slice(2)
@@ -14,6 +15,12 @@ await once(server, 'listening')
 const { port } = server.address()
 const { good, bad } = await signIn(`http://127.0.0.1:${port}`)
 
+// In milliseconds, since it began.
+let collecting = 0
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) collecting += duration
+}).observe({ entryTypes: ['gc'] })
+
 process.on('disconnect', () => process.exit())
 process.on('message', (message) => void answer(message))
 
@@ -22,7 +29,7 @@ async function answer({ collect = false, more }) {
   // What a first collection finalises only a later one frees.
   if (collect) for (let i = 0; i < 3; i += 1) globalThis.gc()
   const { user, system } = process.cpuUsage()
-  process.send({ cpu: user + system, memory: process.memoryUsage(), counts: count() })
+  process.send({ cpu: user + system, collecting: collecting * 1000, memory: process.memoryUsage(), counts: count() })
 }
 
 process.send({ port, good, bad })
