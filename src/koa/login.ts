@@ -10,6 +10,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { IssuedSession, Renewal, Subject } from '../session/session.ts'
 import type { Milliseconds } from '../time.ts'
 import { pickOwnClaims } from '../token/claims.ts'
+import { withoutPrototype } from '../token/json.ts'
 import type { Credentials, TokenVerifier } from '../verifier.ts'
 import { readJsonBody, readOptionalJsonBody } from './body.ts'
 import type { Context } from './context.ts'
@@ -98,7 +99,7 @@ export function createLogin(options: {
     const kept = { ...change, claims, ...(scope !== undefined && { scope }) }
     const session = await sessions.renew(auth.sid, kept, describeRequest(ctx))
     if (session === undefined) throw new SessionError('ERR_SESSION_EXPIRED', { subject: toSubject(auth) })
-    const renewed = toAuth(session.access.claims, session.access.kid)
+    const renewed = toAuth(withoutPrototype(session.access.claims), session.access.kid)
     authenticator.replace(ctx, renewed)
     ctx.state['auth'] = renewed
     return hand(ctx, session)

@@ -1,16 +1,14 @@
 // Strict JSON for token parts: UTF-8 without a byte order mark, one object, bounded depth, no member name twice
 // (RFC 7515 section 4, RFC 7519 sections 4 and 7.2), and no member that could reach a prototype.
 
-import { freezeDeep } from '../freeze.ts'
-
-/** An object as JSON.parse makes it, but without a prototype. */
+/** An object as JSON.parse makes it, but frozen. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 const MAX_DEPTH = 16
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Parses the bytes of one JSON object.
+ * Parses the bytes of one JSON object, which has no prototype.
  *
  * @throws Error of any kind when they are not one
  */
@@ -18,30 +16,40 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   // With ignoreBOM a byte order mark stays in the text, and JSON.parse refuses it.
   const text = DECODER.decode(bytes)
   // What JSON.stringify makes of the value, as most issuers write tokens, has no name twice: the first would be missing.
-  return parse(text, (value) => JSON.stringify(value) === text)
+  return withoutPrototype(parse(text, (value) => JSON.stringify(value) === text))
 }
 
 /**
- * Parses the text of one JSON object that JSON.stringify has made.
+ * Parses the text of one JSON object that JSON.stringify has made. It keeps its prototype: without one it is slow to read.
  *
  * @throws Error of any kind when it is not one
  */
 export function parseOwnJson(text: string): JsonObject {
-  return parse(text, () => true)
+  return Object.freeze(parse(text, () => true))
 }
 
-function parse(text: string, isOwn: (value: object) => boolean): JsonObject {
+/** Takes the prototype from an object of JSON, or from a copy of it if it is frozen. */
+export function withoutPrototype<T extends object>(value: T): T {
+  const own: object = Object.isFrozen(value) ? { ...value } : value
+  return Object.freeze(Object.setPrototypeOf(own, null) as T)
+}
+
+/** Freezes all that is in it, and not yet itself. */
+function parse(text: string, isOwn: (value: object) => boolean): Record<string, unknown> {
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
   // A shortcut only; anything else is walked.
-  if (text.includes('__proto__') || !isShallow(value, MAX_DEPTH) || !isOwn(value)) assertPlain(text)
-  return freezeDeep(Object.setPrototypeOf(value, null) as Record<string, unknown>) // an object's members are that
+  if (!freezeMembers(value, MAX_DEPTH) || text.includes('__proto__') || !isOwn(value)) assertPlain(text)
+  return value as Record<string, unknown> // an object's members are that
 }
 
-function isShallow(value: object, levels: number): boolean {
+/** Freezes what is in it. Tells whether it is nested no deeper than that; where it is, the rest is left. */
+function freezeMembers(value: object, levels: number): boolean {
   if (levels === 0) return false
   for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null && !isShallow(member as object, levels - 1)) return false
+    if (typeof member !== 'object' || member === null) continue
+    if (!freezeMembers(member as object, levels - 1)) return false
+    Object.freeze(member)
   }
   return true
 }

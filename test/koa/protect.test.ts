@@ -331,14 +331,24 @@ test('what is in ctx.state.auth is frozen, so that no handler can raise itself f
         auth = ctx.state.auth as unknown as typeof auth
         ctx.body = 'ok'
       })
+      router.get('/renew', kit.protect(), async (ctx) => {
+        await kit.renew(ctx)
+        auth = ctx.state.auth as unknown as typeof auth
+        ctx.body = 'ok'
+      })
     },
   })
   const { token, cookie } = await app.login('alice', { body: { scope: 'read', claims: { roles: ['user'] } } })
-  await app.request('GET', '/catch', bearer({ token, cookie }))
-  t.true(Object.isFrozen(auth))
-  t.true(Object.isFrozen(auth['scope']))
-  t.true(Object.isFrozen(auth['claims']))
-  t.is(Object.getPrototypeOf(auth['claims']), null)
+  for (const path of ['/catch', '/renew']) {
+    t.is((await app.request('GET', path, bearer({ token, cookie }))).status, 200)
+    t.true(Object.isFrozen(auth))
+    t.true(Object.isFrozen(auth['scope']))
+    t.true(Object.isFrozen(auth['claims']))
+    const claims = auth['claims'] as Readonly<Record<string, unknown>>
+    t.is(Object.getPrototypeOf(claims), null)
+    t.deepEqual(claims['roles'], ['user'])
+    t.true(Object.isFrozen(claims['roles']))
+  }
 })
 
 test('protect() itself is no way around: it never runs what comes after it for a refused request', async (t) => {
