@@ -17,7 +17,7 @@ export type Headers = Readonly<Record<string, string>>
 export interface Cost {
   /** Processor time of all of its threads, in microseconds. */
   readonly cpu: number
-  /** How much of it went by while garbage was collected. */
+  /** How much of it went by while its main thread collected garbage. */
   readonly collecting: number
   readonly memory: NodeJS.MemoryUsage
   readonly counts: Readonly<Record<string, number>>

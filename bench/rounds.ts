@@ -23,7 +23,7 @@ export interface Window {
   readonly rate: number
   /** Processor time of the server, in microseconds a request. */
   readonly cpu: number
-  /** How much of it went by while garbage was collected. */
+  /** How much of it went by while its main thread collected garbage. */
   readonly collecting: number
   /** The share of a core that the server has had. */
   readonly busy: number

@@ -452,3 +452,14 @@ test('ending twice, or what never was, is told as no second end', async (t) => {
 })
 
 // IS-14 not here: there is no form login.
+
+test('a login whose session was not written is answered 503, whatever the store says', async (t) => {
+  const store = memoryStore()
+  const app = await openTestApp(t, {
+    store: { ...store, add: async (kind, record) => kind !== 'session' && store.add(kind, record) },
+  })
+  const answer = await postLogin(app, { sub: 'alice', password: 'correct' })
+  t.is(answer.status, 503)
+  t.deepEqual(answer.cookies, [])
+  t.deepEqual(codesOf(app.seen), ['ERR_STORE_UNAVAILABLE'])
+})

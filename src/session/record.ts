@@ -86,6 +86,7 @@ export interface Records {
   read(sid: string): Promise<SessionRecord | undefined>
   /** Those of a subject. */
   list(sub: string): Promise<SessionRecord[]>
+  /** @throws SessionError with ERR_STORE_UNAVAILABLE also when there is one of that name: nobody draws one twice */
   add(sid: string, value: SessionValue): Promise<void>
   /** Writes, unless the record has changed or is gone; tells whether it has written. */
   swap(record: SessionRecord, value: SessionValue): Promise<boolean>
@@ -132,7 +133,9 @@ export function createRecords({ store, clock }: { readonly store: Store; readonl
       return records
     },
     async add(sid, value) {
-      await attempt(() => store.add('session', { key: sid, value, expires: expiryOf(value), group: value.sub }))
+      const record = { key: sid, value, expires: expiryOf(value), group: value.sub }
+      const isNew = await attempt(() => store.add('session', record))
+      if (!isNew) throw new SessionError('ERR_STORE_UNAVAILABLE', { detail: 'there is a session of that name already' })
     },
     swap,
     async update(sid, change) {

@@ -1,7 +1,6 @@
 // Sessions: a key for each, and a sorted set for each subject that names its sessions. In a cluster these are on different
-// masters, and between two commands a process may end and Redis may forget all. The index names more than there is, never
-// less: what is there is named for longer before it is written, what is new before whoever adds it is told, and both are
-// cleared last.
+// masters, and at any time a process may end and Redis may forget what it was told last, or all of it. The index names more
+// than there is, not less: it is written before the record, for a new one once more after it, and cleared last.
 
 import type { Clock, Milliseconds } from '../../time.ts'
 import type { NewRecord, StoreRecord } from '../store.ts'
@@ -20,18 +19,18 @@ end`
 /** Lua that answers the version and the expiry of what was read, or false if it does not live. */
 export const LUA_LIVE: string = LIVE
 
-// ARGV: mode, now, expires, span, version, the version to swap, payload. Answers whether it wrote, and what was there.
+// ARGV: mode, now, expires, span, version, the version to swap, payload. Answers whether it wrote, and what was there. A
+// client may send it again when it has lost the answer.
 const WRITE = createScript(`${LIVE}
 local raw = redis.call('GET', KEYS[1])
 local version = live(raw, ARGV[2])
+local record = ARGV[5] .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
+if version and raw == record then return {1, ''} end
 if ARGV[1] == 'add' and version then return {0} end
 if ARGV[1] == 'swap' and version ~= ARGV[6] then return {0} end
 if tonumber(ARGV[3]) <= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1])
-else
-  local record = ARGV[5] .. ' ' .. ARGV[3] .. ' ' .. ARGV[7]
-  if ARGV[4] == '' then redis.call('SET', KEYS[1], record)
-  else redis.call('SET', KEYS[1], record, 'PX', ARGV[4]) end
-end
+elseif ARGV[4] == '' then redis.call('SET', KEYS[1], record)
+else redis.call('SET', KEYS[1], record, 'PX', ARGV[4]) end
 return {1, ARGV[1] == 'set' and raw or ''}`)
 
 // ARGV: now. Answers whether there was something, and what.
@@ -73,13 +72,14 @@ export function createSessionTable(options: {
       const parameters = [memberOf(key, version), expires, now - SLACK, toSpan(expires, now, SLACK)]
       await commands.run(INDEX, [indexOf(group)], parameters)
     }
-    if (mode !== 'add') await list()
+    await list()
     const payload = toPayload(record)
     const parameters = [mode, now, expires, toSpan(expires, now), version, previous ?? '', payload]
     const [done, raw] = await commands.run(WRITE, [nameOf(key)], parameters).then(toAnswer)
-    // Only now, of what is new: what Redis forgets in between it then forgets with the record, or not at all.
+    // What is swapped was there, and so is gone if Redis has forgotten all in between.
     if (done && mode !== 'swap') await list()
     if (done) await unlist(parseRecord(key, raw))
+    else if (mode === 'add' && group !== undefined) await unlist({ key, version, group })
     return done
   }
 
