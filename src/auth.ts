@@ -34,7 +34,7 @@ export function toAuth(claims: TokenClaims, kid: string): Auth {
     exp,
     scope: Object.freeze(scope ? scope.split(' ') : []),
     // The cast adds the index signature that a payload has.
-    claims: claims as TokenClaims & Record<string, unknown>,
+    claims: Object.freeze(claims as TokenClaims & Record<string, unknown>),
   })
 }
 

@@ -1,6 +1,6 @@
 // The ordered checks that turn a token and a cookie into a verified session. No Koa, no store, no private key.
 
-import { type Auth, toAuth, toRevocable, toSubject } from './auth.ts'
+import { type Auth, toAuth, toSubject } from './auth.ts'
 import { isSessionError, SessionError } from './errors.ts'
 import {
   type Digest,
@@ -153,9 +153,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 export function toGenuine(payload: JsonObject, kid: string, rules: RequestRules): GenuineToken {
   const claims = assertClaims(payload, rules)
   const digest = readBinding(payload, rules)
-  const auth = toAuth(claims, kid)
-  const { exp, iat, nbf } = claims
-  return { auth, validity: { exp, iat, nbf }, revocable: toRevocable(auth), digest }
+  // All that is read of them is read before `toAuth` freezes them: see `parseJsonObject`.
+  const { iss, sub, sid, jti, exp, iat, iat_ms, nbf } = claims
+  const revocable = { iss, jti, sid, sub, kid, iat, iat_ms, exp }
+  return { auth: toAuth(claims, kid), validity: { exp, iat, nbf }, revocable, digest }
 }
 
 /**

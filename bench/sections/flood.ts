@@ -65,6 +65,7 @@ async function floodOne(
   { id, kinds, milliseconds: full }: (typeof VICTIMS)[number],
 ): Promise<Row[]> {
   const milliseconds = bench.isQuick ? 300 : full
+  const warmUp = bench.isQuick ? 0 : 3000
   const subject = [...KITS, ...BASES, ...PEERS].find((one) => one.id === id)
   if (subject === undefined) return []
   const server = await bench.start(subject)
@@ -76,9 +77,7 @@ async function floodOne(
     for (const kind of kinds) {
       bench.progress(`flood: ${subject.label}, ${kind}`)
       const requests = KINDS[kind]?.make(mint, server.good).map(String)
-      // First a short one, so that nobody pays for the compiler.
-      if (!bench.isQuick) await measure(server, child, { kind, requests, milliseconds: 3000 })
-      rows.push({ subject, ...(await measure(server, child, { kind, requests, milliseconds })) })
+      rows.push({ subject, ...(await measure(server, child, { kind, requests, milliseconds, warmUp })) })
     }
     await server.check()
     return rows
@@ -92,25 +91,28 @@ type Kind = keyof typeof KINDS
 async function measure(
   server: Server,
   child: ChildProcess,
-  { kind, requests, milliseconds }: { kind: Kind; requests: string[] | undefined; milliseconds: number },
+  options: { kind: Kind; requests: string[] | undefined; milliseconds: number; warmUp: number },
 ): Promise<Omit<Row, 'subject'>> {
+  const { kind, requests, milliseconds, warmUp } = options
   const { port } = server
   const status = KINDS[kind]?.status
+  const good = { port, requests: [toRequest(server.good)], connections: 16, status: 200 }
   const before = await server.cost(true)
   const flooded =
     requests === undefined || status === undefined
       ? { count: 0, seconds: 1 }
-      : send(child, { ...{ port, status, requests, milliseconds }, connections: 64, perSecond: FLOOD })
+      : send(child, { port, status, requests, milliseconds: warmUp + milliseconds, connections: 64, perSecond: FLOOD })
+  // Only after a while, so that nobody pays for the compiler: collections in a row make V8 throw away what it has compiled.
+  if (warmUp > 0) await pace({ ...good, milliseconds: warmUp }, GOOD, true)
   const began = await server.cost()
-  const good = { port, requests: [toRequest(server.good)], connections: 16, milliseconds, status: 200 }
-  const { latencies, seconds } = await pace(good, GOOD, true)
+  const { latencies, seconds } = await pace({ ...good, milliseconds }, GOOD, true)
   const ended = await server.cost()
   const { count, seconds: floodSeconds } = await flooded
   const after = await server.cost(true)
   return {
     kind,
     perSecond: count / floodSeconds,
-    seconds: Math.max(seconds, 1),
+    seconds: Math.max(warmUp / 1000 + seconds, 1),
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
     grown: heldBy(after) - heldBy(before),

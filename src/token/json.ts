@@ -1,14 +1,15 @@
 // Strict JSON for token parts: UTF-8 without a byte order mark, one object, bounded depth, no member name twice
 // (RFC 7515 section 4, RFC 7519 sections 4 and 7.2), and no member that could reach a prototype.
 
-/** An object as JSON.parse makes it, but frozen. */
+/** An object as JSON.parse makes it; what is in it is frozen. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 const MAX_DEPTH = 16
 const DECODER = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Parses the bytes of one JSON object, which has no prototype.
+ * Parses the bytes of one JSON object, which has no prototype. It is not frozen itself: V8 would keep a hidden class of its
+ * own for each, and what it finds out when the object is read with that, until the next full collection.
  *
  * @throws Error of any kind when they are not one
  */
@@ -16,7 +17,8 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   // With ignoreBOM a byte order mark stays in the text, and JSON.parse refuses it.
   const text = DECODER.decode(bytes)
   // What JSON.stringify makes of the value, as most issuers write tokens, has no name twice: the first would be missing.
-  return withoutPrototype(parse(text, (value) => JSON.stringify(value) === text))
+  const value = parse(text, (one) => JSON.stringify(one) === text)
+  return Object.setPrototypeOf(value, null) as JsonObject
 }
 
 /**
@@ -28,10 +30,9 @@ export function parseOwnJson(text: string): JsonObject {
   return Object.freeze(parse(text, () => true))
 }
 
-/** Takes the prototype from an object of JSON, or from a copy of it if it is frozen. */
+/** A copy without a prototype. */
 export function withoutPrototype<T extends object>(value: T): T {
-  const own: object = Object.isFrozen(value) ? { ...value } : value
-  return Object.freeze(Object.setPrototypeOf(own, null) as T)
+  return Object.setPrototypeOf({ ...value }, null) as T
 }
 
 /** Freezes all that is in it, and not yet itself. */

@@ -55,7 +55,7 @@ export function parseToken(token: string, form: TokenForm): ParsedToken {
 }
 
 /** The same with other demands of the header, which is read before the payload is looked at. */
-export function parseJws<H>(
+export function parseJws<H extends object>(
   token: string,
   maxBytes: number,
   readHeader: (header: JsonObject) => H,
@@ -65,7 +65,8 @@ export function parseJws<H>(
   if (first === '' || ![first, payload, signature].every(isCanonical)) throw new SessionError('ERR_TOKEN_MALFORMED')
   const header = decodeObject(first)
   if (REFUSED_PARAMETERS.some((name) => name in header)) throw new SessionError('ERR_TOKEN_HEADER')
-  return { ...readHeader(header), token, payload: decodeObject(payload) }
+  // No spread, which is slow, and leaves more behind than the object.
+  return Object.assign(readHeader(header), { token, payload: decodeObject(payload) })
 }
 
 /** RFC 9068 section 4: `at+jwt` or `application/at+jwt`; RFC 7515 section 4.1.9: compared as a media type. */
