@@ -16,7 +16,7 @@ const MOST_SENT = 6
 
 type Write = (store: Store, expires: number) => Promise<unknown>
 /** Sends a command, or does something else. */
-type Wire = (send: () => Promise<unknown>, number: number, parameters: readonly string[]) => Promise<unknown>
+type Wire = (send: () => Promise<unknown>, number: number) => Promise<unknown>
 
 const WRITES: readonly (readonly [name: string, write: Write])[] = [
   ['add', (store, expires) => store.add('session', { key: 'new', value: 1, group: 'alice', expires })],
@@ -40,7 +40,7 @@ async function openStore(t: Owner, port: number, options: { clock?: () => number
     client:
       wire === undefined
         ? client
-        : intercept(client, (redis, ...command) => wire(() => redis.call(...command), sent++, command)),
+        : intercept(client, (redis, ...command) => wire(() => redis.call(...command), sent++)),
   })
   t.teardown(() => store.close())
   return store
